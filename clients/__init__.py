@@ -1,0 +1,1 @@
+"""All that runs in a hospital: data, approvals, training, gate and the node agent."""

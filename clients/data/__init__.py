@@ -1,0 +1,1 @@
+"""From DICOM files to a private, catalogued dataset."""

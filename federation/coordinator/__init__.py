@@ -1,0 +1,1 @@
+"""The centre's long-running process: front door, control service, fleet gate."""

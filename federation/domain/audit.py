@@ -1,0 +1,39 @@
+"""The event that every write leaves behind, in the same transaction."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+
+class AuditKind(Enum):
+    """What was done. Meanings never change; new deeds get new kinds."""
+
+    CENTRE_CREATED = "centre-created"
+    SITE_INVITED = "site-invited"
+    SITE_ENROLLED = "site-enrolled"
+    SITE_REVOKED = "site-revoked"
+    STUDY_PROPOSED = "study-proposed"
+    STUDY_APPROVED = "study-approved"
+    STUDY_REFUSED = "study-refused"
+    RUN_STARTED = "run-started"
+    ROUND_DONE = "round-done"
+    ROUND_FAILED = "round-failed"
+    RUN_ENDED = "run-ended"
+    DATA_INGESTED = "data-ingested"
+    UPDATE_RELEASED = "update-released"
+    UPDATE_WITHHELD = "update-withheld"
+    MODEL_REGISTERED = "model-registered"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Who did what to which thing, when.
+
+    `details` holds short codes and digests, never anything of a patient.
+    """
+
+    kind: AuditKind
+    actor: str
+    subject: str
+    at: datetime
+    details: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,107 @@
+"""A study: what is to be trained, where, why, and at what privacy price.
+
+A study is what a hospital approves. Its digest covers every field, so nothing
+of it can change after the approval without a new one.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from federation.domain.ids import Sha256, SiteId, StudyId
+from federation.domain.transitions import Transitions
+
+
+class StudyState(Enum):
+    """Where a study stands at the centre."""
+
+    DRAFT = "draft"
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+STUDY = Transitions(
+    start=StudyState.DRAFT,
+    table={
+        StudyState.DRAFT: frozenset({StudyState.PROPOSED, StudyState.STOPPED}),
+        StudyState.PROPOSED: frozenset(
+            {StudyState.APPROVED, StudyState.FAILED, StudyState.STOPPED}
+        ),
+        StudyState.APPROVED: frozenset({StudyState.RUNNING, StudyState.FAILED, StudyState.STOPPED}),
+        StudyState.RUNNING: frozenset(
+            {StudyState.COMPLETED, StudyState.FAILED, StudyState.STOPPED}
+        ),
+        StudyState.COMPLETED: frozenset(),
+        StudyState.FAILED: frozenset({StudyState.PROPOSED}),
+        StudyState.STOPPED: frozenset({StudyState.PROPOSED}),
+    },
+)
+
+
+class Purpose(Enum):
+    """The lawful purposes of NHI data for AI (source 002, point 7)."""
+
+    PUBLIC_HEALTH = "public-health"
+    MEDICAL_CARE = "medical-care"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyPlan:
+    """The patient-level guarantee a study asks for, at every site.
+
+    Parameters
+    ----------
+    epsilon, delta
+        What each site may spend at most over the whole study, add/remove one
+        patient.
+    clip_norm
+        L2 bound of one patient's gradient.
+    noise_multiplier
+        Standard deviation of the noise divided by `clip_norm`; None lets each
+        site compute the smallest one that keeps the plan within epsilon.
+    """
+
+    epsilon: float
+    delta: float
+    clip_norm: float
+    noise_multiplier: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """How each site trains in a round. `batch_size` counts patients."""
+
+    rounds: int
+    local_epochs: float
+    learning_rate: float
+    batch_size: int
+    optimizer: str
+    momentum: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What hospitals approve or refuse.
+
+    `privacy` is None for a study without differential privacy, which a site's
+    policy must explicitly allow. `quorum` is the fewest sites whose updates
+    make a round. `digest` covers every other field and the recipe's digest.
+    """
+
+    id: StudyId
+    title: str
+    purpose: Purpose
+    recipe: str
+    recipe_digest: Sha256
+    cohort: str
+    sites: tuple[SiteId, ...]
+    quorum: int
+    training: TrainingPlan
+    privacy: PrivacyPlan | None
+    heldout_fraction: float
+    seed: int
+    expires: str
+    digest: Sha256

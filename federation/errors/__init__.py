@@ -1,0 +1,56 @@
+"""Every error this platform raises on purpose, by noun.
+
+PlatformError (base.py)
+├── ProblemsFound              TF100  several at once
+├── core.py          TF1xx  ids, states, values, settings
+├── enrolment.py     TF2xx  invitations, requests, certificates, control channel
+├── study.py         TF3xx  study files, recipes, proposals, approvals, policy
+├── rounds.py        TF4xx  SuperLink, nodes, rounds, updates, strategies
+├── data.py          TF5xx  DICOM intake, de-identification, labels, cohorts
+├── privacy.py       TF6xx  mechanisms, accountants, ledger, gate
+├── registry.py      TF7xx  registry, evidence, signatures
+└── machine.py       TF8xx  ports, disk, clock, processes
+
+A code is never reused; each has a page docs/errors/CODE.md in both languages,
+and `tests/errors` fails when one is missing. `all_errors()` is the catalogue.
+"""
+
+import importlib
+from collections.abc import Iterator
+
+from federation.errors.base import PlatformError, ProblemsFound
+
+NOUNS = ("core", "enrolment", "study", "rounds", "data", "privacy", "registry", "machine")
+
+__all__ = ["NOUNS", "PlatformError", "ProblemsFound", "all_errors", "error_of_code"]
+
+
+def all_errors() -> dict[str, type[PlatformError]]:
+    """Return every error class by its code.
+
+    Raises
+    ------
+    ValueError
+        If two classes claim the same code.
+    """
+    for noun in NOUNS:
+        importlib.import_module(f"federation.errors.{noun}")
+    found: dict[str, type[PlatformError]] = {}
+    for kind in _subclasses(PlatformError):
+        if "code" not in vars(kind) or not kind.__module__.startswith("federation."):
+            continue
+        if kind.code in found:
+            raise ValueError(f"{kind.code} is claimed by {kind} and {found[kind.code]}")
+        found[kind.code] = kind
+    return found
+
+
+def error_of_code(code: str) -> type[PlatformError] | None:
+    """Return the class of a code, or None when no such code was ever given out."""
+    return all_errors().get(code)
+
+
+def _subclasses(kind: type[PlatformError]) -> Iterator[type[PlatformError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)

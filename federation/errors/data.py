@@ -1,0 +1,1 @@
+"""TF5xx: DICOM intake, de-identification, labels and cohorts."""

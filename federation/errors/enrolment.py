@@ -1,0 +1,1 @@
+"""TF2xx: invitations, requests, certificates and the control channel."""

@@ -1,0 +1,1 @@
+"""TF8xx: ports, disk, clock and processes."""

@@ -1,0 +1,1 @@
+"""TF6xx: mechanisms, accountants, ledger and gate."""

@@ -1,0 +1,1 @@
+"""TF7xx: registry, evidence and signatures."""

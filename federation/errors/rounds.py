@@ -1,0 +1,1 @@
+"""TF4xx: SuperLink, nodes, rounds, updates and strategies."""

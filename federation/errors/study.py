@@ -1,0 +1,1 @@
+"""TF3xx: study files, recipes, proposals, approvals and policy."""

@@ -1,0 +1,1 @@
+"""Statements that a stranger can verify: canonical bytes, signatures, proofs."""

@@ -1,0 +1,1 @@
+"""Prefect only: names, retries, states; every body is one call."""

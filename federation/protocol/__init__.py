@@ -1,0 +1,1 @@
+"""The control channel's proto files, generated code and typed mapping."""

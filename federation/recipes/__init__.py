@@ -1,0 +1,1 @@
+"""The recipes shipped in the wheel: TOML data and MONAI network builders."""

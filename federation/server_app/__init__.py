@@ -1,0 +1,1 @@
+"""The Flower edge at the centre: SuperLink, thin bundle and round driver."""

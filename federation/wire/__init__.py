@@ -1,0 +1,1 @@
+"""Task and reply as both sides see them, and how Flower carries them."""

@@ -1,0 +1,1 @@
+"""The register of models and the evidence behind each."""

@@ -3,11 +3,14 @@
 PlatformError (base.py)
 ├── ProblemsFound              TF100  several at once
 ├── core.py          TF1xx  ids, states, values, settings
-├── enrolment.py     TF2xx  invitations, requests, certificates, control channel
-├── study.py         TF3xx  study files, recipes, proposals, approvals, policy
+├── enrolment.py     TF2xx  invitations, requests, certificates
+├── control.py       TF23x  control channel, front door, long-running processes
+├── study.py         TF3xx  study files and recipes
+├── approval.py      TF32x  proposals, policy, approvals
 ├── rounds.py        TF4xx  SuperLink, nodes, rounds, updates, strategies
 ├── data.py          TF5xx  DICOM intake, de-identification, labels, cohorts
-├── privacy.py       TF6xx  mechanisms, accountants, ledger, gate
+├── privacy.py       TF6xx  mechanisms and accountants
+├── ledger.py        TF63x  the privacy book and the outbound gate
 ├── registry.py      TF7xx  registry, evidence, signatures
 └── machine.py       TF8xx  ports, disk, clock, processes
 
@@ -20,7 +23,21 @@ from collections.abc import Iterator
 
 from federation.errors.base import PlatformError, ProblemsFound
 
-NOUNS = ("core", "enrolment", "study", "rounds", "data", "privacy", "registry", "machine")
+NOUNS = {
+    "base": "TF1",
+    "core": "TF1",
+    "enrolment": "TF2",
+    "control": "TF2",
+    "study": "TF3",
+    "approval": "TF3",
+    "rounds": "TF4",
+    "data": "TF5",
+    "privacy": "TF6",
+    "ledger": "TF6",
+    "registry": "TF7",
+    "machine": "TF8",
+}
+"""The modules of errors and what their codes begin with."""
 
 __all__ = ["NOUNS", "PlatformError", "ProblemsFound", "all_errors", "error_of_code"]
 

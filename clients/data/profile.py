@@ -1,0 +1,211 @@
+"""Decide what happens to each DICOM attribute, from the standard's table.
+
+`ps315_table_e1_1.json` holds the facts of PS3.15 Table E.1-1 (edition and
+checksum inside). `Profile.action(tag)` combines them with the options chosen
+(retain longitudinal information with modified dates, retain patient
+characteristics, retain device identity) and with four rules that are stricter
+than the table: private, unknown, overlay and curve elements go; free text that
+the table does not name goes unless it is on `KEPT_TEXT`; other bulk binary goes
+unless it is on `KEPT_BULK`; every UID that the standard did not register is
+remapped. Unknown means no.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cache
+from importlib import resources
+
+from clients.data.elements import PIXEL_DATA, vrs_of
+from federation.errors.data import ProfileTableError
+
+TABLE = "ps315_table_e1_1.json"
+
+
+class Action(Enum):
+    """What is done to an element; the value is what the report says."""
+
+    REMOVE = "X"
+    EMPTY = "Z"
+    DUMMY = "D"
+    UID = "U"
+    SHIFT = "S"
+    KEEP = "K"
+    RECURSE = "R"
+    PSEUDONYM = "P"
+    SWEPT = "W"
+
+
+class Option(Enum):
+    """Options of PS3.15 Annex E that a study's policy may choose (CID 7050)."""
+
+    MODIFIED_DATES = (
+        "dates-modified",
+        "113107",
+        "Retain Longitudinal Temporal Information Modified Dates Option",
+    )
+    PATIENT = ("patient", "113108", "Retain Patient Characteristics Option")
+    DEVICE = ("device", "113109", "Retain Device Identity Option")
+
+    @property
+    def column(self) -> str:
+        """Return the option's name in the table."""
+        return self.value[0]
+
+
+BASIC = ("113100", "Basic Application Confidentiality Profile")
+DEFAULT_OPTIONS = frozenset({Option.MODIFIED_DATES, Option.PATIENT})
+
+TIMEZONE = 0x00080201
+DATE_VRS = frozenset({"DA", "DT", "TM"})
+TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+BULK_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+CODED = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080104})
+"""Code value, designator, version and meaning: kept only in standard coding schemes."""
+
+KEPT_TEXT = frozenset(
+    {
+        0x00080070,  # Manufacturer
+        0x00081090,  # Manufacturer's Model Name
+        0x00181020,  # Software Versions
+        0x00180024,  # Sequence Name
+        0x00181210,  # Convolution Kernel
+        0x00181160,  # Filter Type
+        0x00181180,  # Collimator/grid Name
+        0x00181260,  # Plate Type
+        0x00181261,  # Phosphor Type
+        0x00180085,  # Imaged Nucleus
+        0x00181250,  # Receive Coil Name
+        0x00181251,  # Transmit Coil Name
+        0x00189005,  # Pulse Sequence Name
+        0x00281054,  # Rescale Type
+        0x00209056,  # Stack ID
+        0x00283004,  # Modality LUT Type
+    }
+    | CODED
+)
+KEPT_BULK = frozenset(
+    {PIXEL_DATA, 0x7FE00008, 0x7FE00009, 0x00283006}
+    | {0x00281201, 0x00281202, 0x00281203, 0x00281204}
+    | {0x00281221, 0x00281222, 0x00281223, 0x00281224}
+)
+"""Pixels, look-up table data and palettes."""
+
+PATIENT_KEPT = frozenset({0x00101010, 0x00100040, 0x00101020, 0x00101030, 0x001021A0, 0x001021C0})
+"""Of the patient characteristics: age, sex, height, weight, smoking, pregnancy; no free text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The standard's table: edition, checksum, and (basic action, options) per tag."""
+
+    edition: str
+    sha256: str
+    rows: dict[int, tuple[str, frozenset[str]]]
+
+
+@cache
+def load_table() -> Table:
+    """Return the table that comes with the wheel.
+
+    Raises
+    ------
+    ProfileTableError
+        If its rows do not have the checksum written beside them.
+    """
+    raw = json.loads(resources.files("clients.data").joinpath(TABLE).read_text("utf-8"))
+    packed = json.dumps(raw["rows"], sort_keys=True, separators=(",", ":")).encode()
+    if hashlib.sha256(packed).hexdigest() != raw["sha256"]:
+        raise ProfileTableError()
+    rows = {
+        int(tag, 16): (basic, frozenset(options.split()))
+        for tag, (basic, options) in raw["rows"].items()
+    }
+    return Table(edition=raw["edition"], sha256=raw["sha256"], rows=rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The basic profile with the chosen options.
+
+    `method` is what DeidentificationMethod (0012,0063) says, `codes` the items
+    of DeidentificationMethodCodeSequence (0012,0064): what was done, no more.
+    """
+
+    options: frozenset[Option] = DEFAULT_OPTIONS
+    table: Table = field(default_factory=load_table)
+    _known: dict[int, Action] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def method(self) -> tuple[str, ...]:
+        """Return the method in words, each at most 64 characters."""
+        return (
+            f"TriFed, PS3.15 {self.table.edition} Annex E basic profile",
+            f"table sha256 {self.table.sha256[:16]}",
+            "pixel data not inspected for text",
+        )
+
+    @property
+    def codes(self) -> tuple[tuple[str, str], ...]:
+        """Return (code value, meaning) of the profile and each option, DCM."""
+        chosen = sorted((option.value[1], option.value[2]) for option in self.options)
+        return (BASIC, *chosen)
+
+    def action(self, tag: int) -> Action:
+        """Return what is done to an attribute."""
+        found = self._known.get(tag)
+        if found is None:
+            found = self._known[tag] = self._decide(tag)
+        return found
+
+    def _decide(self, tag: int) -> Action:
+        group = tag >> 16
+        if group & 1 or group < 8 or group == 0xFFFC or not tag & 0xFFFF:
+            return Action.REMOVE
+        if 0x5000 <= group <= 0x50FF or 0x6000 <= group <= 0x60FF:
+            return Action.REMOVE
+        vrs = vrs_of(tag)
+        if not vrs:
+            return Action.REMOVE
+        row = self.table.rows.get(tag)
+        if row is None:
+            return _unlisted(tag, vrs[0])
+        return self._listed(tag, vrs[0], *row)
+
+    def _listed(self, tag: int, vr: str, basic: str, options: frozenset[str]) -> Action:
+        if tag in (0x00100010, 0x00100020):
+            return Action.PSEUDONYM
+        if Option.PATIENT in self.options and tag in PATIENT_KEPT:
+            return Action.KEEP
+        if Option.DEVICE in self.options and "device=K" in options:
+            return Action.RECURSE if vr == "SQ" else Action.KEEP
+        if Option.MODIFIED_DATES in self.options and "dates-modified=C" in options:
+            return _dated(tag, vr)
+        if basic == "U" or basic.endswith("U*"):
+            return Action.RECURSE if vr == "SQ" else Action.UID
+        if "D" in basic.split("/") and vr != "SQ":
+            return Action.DUMMY
+        if "Z" in basic.split("/"):
+            return Action.EMPTY
+        return Action.REMOVE
+
+
+def _dated(tag: int, vr: str) -> Action:
+    if vr in DATE_VRS:
+        return Action.SHIFT
+    return Action.KEEP if tag == TIMEZONE else Action.REMOVE  # certified timestamps go
+
+
+def _unlisted(tag: int, vr: str) -> Action:
+    if vr == "SQ":
+        return Action.RECURSE
+    if vr == "UI":
+        return Action.UID
+    if vr in DATE_VRS:
+        return Action.SHIFT
+    if vr in TEXT_VRS:
+        return Action.KEEP if tag in KEPT_TEXT else Action.REMOVE
+    if vr in BULK_VRS:
+        return Action.KEEP if tag in KEPT_BULK else Action.REMOVE
+    return Action.KEEP

@@ -1,0 +1,103 @@
+"""The command `trifed`: mounts one group per noun and turns errors into exit codes.
+
+Nothing heavy is imported here or in the groups; a command imports what it needs
+when it runs, so `trifed --help` answers at once.
+"""
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from federation import settings
+from federation.commands import centre, demo, evidence, node, registry, study
+from federation.commands.output import Json, emit, fail, say, t
+from federation.errors import PlatformError
+from federation.wording import Text
+
+HELP = Text(
+    en="Federated learning between hospitals, with approvals, a privacy ledger and a registry.",
+    zh="跨醫院聯邦學習平台:核准、隱私帳本與登錄系統。",
+)
+VERSION = Text(en="TriFed {version}, code {code}", zh="TriFed {version},程式碼 {code}")
+NO_CODE = Text(
+    en="No error has the code {code}. Codes look like TF320.", zh="沒有代碼 {code}。代碼如 TF320。"
+)
+STOPPED = Text(en="Stopped.", zh="已停止。")
+
+app = typer.Typer(
+    help=t(HELP), no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
+)
+app.command("demo", help=t(demo.HELP))(demo.demo)
+for _name, _group in (
+    ("centre", centre.app),
+    ("node", node.app),
+    ("study", study.app),
+    ("registry", registry.app),
+    ("evidence", evidence.app),
+):
+    app.add_typer(_group, name=_name)
+
+
+@app.command(
+    help=t(Text(en="Check this machine and the homes on it.", zh="檢查本機與其工作目錄。"))
+)
+def doctor(
+    home: Annotated[str | None, typer.Option(help="centre / node home")] = None,
+    json_: Json = False,
+) -> None:
+    """Check ports, certificates, versions, disk and clock."""
+    from federation.commands.checkup import run_doctor
+
+    run_doctor(home, as_json=json_)
+
+
+@app.command(help=t(Text(en="Say which version runs, by digest.", zh="顯示版本與摘要。")))
+def version(json_: Json = False) -> None:
+    """Say which version and which code this is."""
+    from federation import provenance
+
+    found = {
+        "version": provenance.software_version(),
+        "code": provenance.code_digest(),
+        "environment": provenance.environment_digest(),
+    }
+    emit(found) if json_ else say(VERSION, version=found["version"], code=found["code"])
+
+
+@app.command(help=t(Text(en="Print the page of an error code.", zh="顯示錯誤代碼的說明。")))
+def explain(code: str) -> None:
+    """Print what an error code means and what to do."""
+    from federation.commands.pages import page_of
+
+    page = page_of(code.upper())
+    if page is None:
+        say(NO_CODE, code=code)
+        raise typer.Exit(1)
+    typer.echo(page)
+
+
+def main() -> None:
+    """Run the command line; exit 0 only when the command did what it says."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        return app(args=arguments, prog_name="trifed", standalone_mode=False) or 0
+    except PlatformError as error:
+        fail(error, as_json="--json" in arguments)
+        return 1
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say(STOPPED)
+        return 130
+
+
+__all__ = ["app", "main", "run", "settings"]

@@ -1,0 +1,199 @@
+"""Turn events into an epsilon, by two accountants at once.
+
+The only module that knows dp-accounting. The Renyi accountant works at fixed
+orders, so it also stays right when later plans depend on earlier results
+(Feldman & Zrnic 2021); the privacy loss distribution (PLD) is the tighter one
+for plans fixed beforehand. Both are shown; the larger one binds.
+
+Imports numpy and scipy through dp-accounting: import this module lazily.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import dp_accounting
+from dp_accounting.pld import PLDAccountant
+from dp_accounting.rdp import RdpAccountant
+
+from federation.errors.privacy import InvalidPrivacyEventError, PrivacyPlanUnreachableError
+from federation.privacy.events import Gaussian, PoissonSampledGaussian, PrivacyEvent
+
+RDP_ORDERS = (
+    *(2 + step / 10 for step in range(90)),
+    *range(11, 64),
+    *(80, 96, 128, 192, 256, 512, 1024),
+)
+"""Fixed for ever: a Renyi filter may not choose its orders by what it sees.
+
+Below 2 the series for fractional orders often does not converge, and such an
+order is best only for an epsilon above ten, which is no promise anyway.
+"""
+
+PLD_INTERVAL = 1e-3
+"""Width of a privacy loss bucket; rounding is pessimistic, so any width is safe."""
+
+PLD_EPSILON_LIMIT = 60.0
+"""Beyond this Renyi epsilon the PLD is not computed: nothing there is a guarantee."""
+
+MAX_NOISE_MULTIPLIER = 1e4
+NOISE_RESOLUTION = 1e-3
+
+_RELATION = dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What events cost one patient, add/remove, at a given delta.
+
+    Parameters
+    ----------
+    epsilon
+        The larger of the two; it binds.
+    accountant
+        Which one that was.
+    epsilon_rdp, epsilon_pld
+        Both figures.
+    """
+
+    epsilon: float
+    accountant: Literal["rdp", "pld"]
+    epsilon_rdp: float
+    epsilon_pld: float
+
+
+def spent(events: Iterable[PrivacyEvent], delta: float) -> Spent:
+    """Return what all the events cost together.
+
+    Raises
+    ------
+    InvalidPrivacyEventError
+        If delta is not in (0, 1).
+    """
+    _check_delta(delta)
+    return _spent(_merged(events), delta)
+
+
+def epsilon_of(events: Sequence[PrivacyEvent], delta: float) -> float:
+    """Return the binding epsilon alone, as the privacy book wants it."""
+    return spent(events, delta).epsilon
+
+
+def smallest_noise(*, epsilon: float, delta: float, sample_rate: float, steps: int) -> float:
+    """Return the smallest noise multiplier that keeps the steps within epsilon.
+
+    Rounded up to `NOISE_RESOLUTION`; checked by both accountants.
+
+    Raises
+    ------
+    PrivacyPlanUnreachableError
+        If `MAX_NOISE_MULTIPLIER` is not enough.
+    InvalidPrivacyEventError
+        If a number is out of range.
+    """
+    _check_delta(delta)
+    if not math.isfinite(epsilon) or epsilon <= 0:
+        raise _invalid("epsilon", epsilon, "a finite number above 0")
+    return _smallest_noise(epsilon, delta, sample_rate, steps)
+
+
+@lru_cache(maxsize=256)
+def _smallest_noise(epsilon: float, delta: float, sample_rate: float, steps: int) -> float:
+    def plan(units: int) -> tuple[PrivacyEvent, ...]:
+        return (PoissonSampledGaussian(units * NOISE_RESOLUTION, sample_rate, steps),)
+
+    def enough(units: int) -> bool:
+        return _epsilon_rdp(plan(units), delta) <= epsilon
+
+    most = round(MAX_NOISE_MULTIPLIER / NOISE_RESOLUTION)
+    low, high = 0, round(1 / NOISE_RESOLUTION)
+    while high < most and not enough(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    while high < most and spent(plan(high), delta).epsilon > epsilon:
+        high += 1 + high // 100  # only where the PLD is the larger figure, which is rare
+    if high >= most:
+        raise PrivacyPlanUnreachableError(
+            limit=f"{MAX_NOISE_MULTIPLIER:g}",
+            steps=steps,
+            rate=f"{sample_rate:.4g}",
+            epsilon=f"{epsilon:g}",
+            delta=f"{delta:g}",
+        )
+    return round(high * NOISE_RESOLUTION, 6)
+
+
+def _merged(events: Iterable[PrivacyEvent]) -> tuple[PrivacyEvent, ...]:
+    """Add up events with equal parameters; composition does not depend on the order."""
+    sampled: Counter[tuple[float, float]] = Counter()
+    for event in events:
+        match event:
+            case PoissonSampledGaussian(noise, rate, steps):
+                sampled[noise, rate] += steps
+            case Gaussian(noise, count):
+                sampled[noise, 1.0] += count
+    return tuple(
+        PoissonSampledGaussian(noise, rate, steps)
+        for (noise, rate), steps in sorted(sampled.items())
+    )
+
+
+@lru_cache(maxsize=1024)
+def _spent(events: tuple[PrivacyEvent, ...], delta: float) -> Spent:
+    if not events:
+        return Spent(0.0, "rdp", 0.0, 0.0)
+    by_rdp = _epsilon_rdp(events, delta)
+    by_pld = _epsilon_pld(events, delta) if by_rdp <= PLD_EPSILON_LIMIT else by_rdp
+    return Spent(
+        epsilon=max(by_rdp, by_pld),
+        accountant="rdp" if by_rdp >= by_pld else "pld",
+        epsilon_rdp=by_rdp,
+        epsilon_pld=by_pld,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _rdp_of_one_step(noise_multiplier: float, sample_rate: float) -> tuple[float, ...]:
+    accountant = RdpAccountant(RDP_ORDERS, _RELATION)
+    accountant.compose(_step(noise_multiplier, sample_rate))
+    return tuple(float(value) for value in accountant.rdp)
+
+
+def _epsilon_rdp(events: tuple[PrivacyEvent, ...], delta: float) -> float:
+    total = [0.0] * len(RDP_ORDERS)
+    for event in _merged(events):
+        assert isinstance(event, PoissonSampledGaussian)
+        one = _rdp_of_one_step(event.noise_multiplier, event.sample_rate)
+        total = [before + event.steps * now for before, now in zip(total, one, strict=True)]
+    return float(dp_accounting.rdp.compute_epsilon(RDP_ORDERS, total, delta)[0])
+
+
+def _epsilon_pld(events: tuple[PrivacyEvent, ...], delta: float) -> float:
+    accountant = PLDAccountant(_RELATION, value_discretization_interval=PLD_INTERVAL)
+    for event in events:
+        assert isinstance(event, PoissonSampledGaussian)
+        accountant.compose(_step(event.noise_multiplier, event.sample_rate), event.steps)
+    return max(0.0, float(accountant.get_epsilon(delta)))
+
+
+def _step(noise_multiplier: float, sample_rate: float) -> dp_accounting.DpEvent:
+    gaussian = dp_accounting.GaussianDpEvent(noise_multiplier)
+    if sample_rate == 1:
+        return gaussian
+    return dp_accounting.PoissonSampledDpEvent(sample_rate, gaussian)
+
+
+def _check_delta(delta: float) -> None:
+    if not 0 < delta < 1:
+        raise _invalid("delta", delta, "a number between 0 and 1, for example 1e-5")
+
+
+def _invalid(field: str, value: float, expected: str) -> InvalidPrivacyEventError:
+    return InvalidPrivacyEventError(
+        kind="accountant", field=field, actual=f"{value!r}", expected=expected
+    )

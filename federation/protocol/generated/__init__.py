@@ -1,0 +1,1 @@
+"""Written by `python -m federation.protocol.generate`; do not edit."""

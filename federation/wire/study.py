@@ -1,0 +1,130 @@
+"""A study as it travels from the centre to a hospital, and the digest both compute.
+
+The digest covers every field but itself. A node recomputes it, so a proposal
+whose text and digest disagree is never shown as that study.
+"""
+
+from federation.domain.ids import Sha256, SiteId, StudyId
+from federation.domain.study import PrivacyPlan, Purpose, Study, TrainingPlan
+from federation.errors.core import InvalidValueError, UnreadableRecordError
+from federation.evidence.canonical import digest_of
+
+Json = dict[str, object]
+
+
+def study_as_json(study: Study) -> Json:
+    """Return a study as plain JSON, its digest included."""
+    return {**_body(study), "digest": str(study.digest)}
+
+
+def digest_of_study(study: Study) -> Sha256:
+    """Return the content id over every field but `digest`."""
+    return digest_of(_body(study))
+
+
+def study_from_json(raw: object) -> Study:
+    """Return the study in `raw`.
+
+    Raises
+    ------
+    UnreadableRecordError
+        If a field is missing, unknown or of the wrong kind, or if the digest is
+        not the one of the fields.
+    """
+    if not isinstance(raw, dict):
+        raise UnreadableRecordError(kind="study", why="not a JSON object")
+    try:
+        study = _study(dict(raw))
+    except (KeyError, TypeError, ValueError, InvalidValueError) as error:
+        raise UnreadableRecordError(kind="study", why=type(error).__name__) from error
+    if digest_of_study(study) != study.digest or set(raw) != set(study_as_json(study)):
+        raise UnreadableRecordError(kind="study", why="its digest is not that of its fields")
+    return study
+
+
+def _body(study: Study) -> Json:
+    training, privacy = study.training, study.privacy
+    return {
+        "id": str(study.id),
+        "title": study.title,
+        "purpose": study.purpose.value,
+        "recipe": study.recipe,
+        "recipe_digest": str(study.recipe_digest),
+        "cohort": study.cohort,
+        "sites": [str(site) for site in study.sites],
+        "quorum": study.quorum,
+        "training": {
+            "rounds": training.rounds,
+            "local_epochs": training.local_epochs,
+            "learning_rate": training.learning_rate,
+            "batch_size": training.batch_size,
+            "optimizer": training.optimizer,
+            "momentum": training.momentum,
+        },
+        "privacy": None
+        if privacy is None
+        else {
+            "epsilon": privacy.epsilon,
+            "delta": privacy.delta,
+            "clip_norm": privacy.clip_norm,
+            "noise_multiplier": privacy.noise_multiplier,
+        },
+        "heldout_fraction": study.heldout_fraction,
+        "seed": study.seed,
+        "expires": study.expires,
+    }
+
+
+def _study(raw: Json) -> Study:
+    training, privacy, sites = raw["training"], raw["privacy"], raw["sites"]
+    if not isinstance(training, dict) or not isinstance(sites, list):
+        raise TypeError("training is an object and sites is a list")
+    return Study(
+        id=StudyId(str(raw["id"])),
+        title=str(raw["title"]),
+        purpose=Purpose(raw["purpose"]),
+        recipe=str(raw["recipe"]),
+        recipe_digest=Sha256(str(raw["recipe_digest"])),
+        cohort=str(raw["cohort"]),
+        sites=tuple(SiteId(str(site)) for site in sites),
+        quorum=_int(raw["quorum"]),
+        training=TrainingPlan(
+            rounds=_int(training["rounds"]),
+            local_epochs=_float(training["local_epochs"]),
+            learning_rate=_float(training["learning_rate"]),
+            batch_size=_int(training["batch_size"]),
+            optimizer=str(training["optimizer"]),
+            momentum=_float(training["momentum"]),
+        ),
+        privacy=_privacy(privacy),
+        heldout_fraction=_float(raw["heldout_fraction"]),
+        seed=_int(raw["seed"]),
+        expires=str(raw["expires"]),
+        digest=Sha256(str(raw["digest"])),
+    )
+
+
+def _privacy(raw: object) -> PrivacyPlan | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, dict):
+        raise TypeError("privacy is an object or null")
+    noise = raw["noise_multiplier"]
+    return PrivacyPlan(
+        epsilon=_float(raw["epsilon"]),
+        delta=_float(raw["delta"]),
+        clip_norm=_float(raw["clip_norm"]),
+        noise_multiplier=None if noise is None else _float(noise),
+    )
+
+
+def _int(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("a whole number was expected")
+    return value
+
+
+def _float(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError("a number was expected")
+    return float(value)

@@ -253,9 +253,7 @@ class HospitalHandler:
             at=_now(),
         )
 
-    def _leave(
-        self, work: "_Work", report: dict[str, object], update: FlatModel | None
-    ) -> Reply:
+    def _leave(self, work: "_Work", report: dict[str, object], update: FlatModel | None) -> Reply:
         key = f"{work.task.run}/{work.task.round}"
         departure = Departure(
             kind=work.task.kind,

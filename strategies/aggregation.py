@@ -80,6 +80,11 @@ class CheckedUpdate:
         object.__setattr__(self, "values", view)
         object.__setattr__(self, "norm", math.sqrt(_squared_norm(view, self.site)))
 
+    def of_size(self, size: int) -> "CheckedUpdate":
+        """Return itself, or raise `UpdateShapeError` if it has not `size` elements."""
+        _check_size(self.values, size, self.site)
+        return self
+
 
 class StreamingMean:
     """The weighted mean of updates, folded in as they arrive, in float32.
@@ -406,8 +411,7 @@ def _blocks(updates: Sequence[Flat]) -> Iterator[tuple[int, Flat]]:
 
 def _checked(update: "CheckedUpdate | Flat", size: int) -> CheckedUpdate:
     checked = update if isinstance(update, CheckedUpdate) else CheckedUpdate(update)
-    _check_size(checked.values, size, checked.site)
-    return checked
+    return checked.of_size(size)
 
 
 def _check_form(values: Flat, site: str) -> None:

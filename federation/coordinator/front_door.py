@@ -23,12 +23,14 @@ from typing import Protocol
 from federation.domain.ids import SiteId
 from federation.errors import PlatformError
 from federation.errors.control import NoProtocolChosenError
+from federation.errors.core import UnreadableRecordError
 from federation.errors.machine import PortTakenError
 
 log = logging.getLogger(__name__)
 
 ALPN_CONTROL = "h2"
 ALPN_FLEET = "trifed-fleet/1"
+ALPN = (ALPN_CONTROL, ALPN_FLEET)
 
 _HANDSHAKE_S = 10.0
 _BUFFER_BYTES = 2**20
@@ -64,9 +66,7 @@ Explain = Callable[[Exception, str], PlatformError]
 """Return the coded error of a failed handshake with a peer's address."""
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-ServeFleet = Callable[
-    [asyncio.StreamReader, asyncio.StreamWriter, PeerIdentity], Awaitable[None]
-]
+ServeFleet = Callable[[asyncio.StreamReader, asyncio.StreamWriter, PeerIdentity], Awaitable[None]]
 
 
 class _Connection:
@@ -131,6 +131,8 @@ class FrontDoor:
         for connection in list(self._open):
             try:
                 self._identify(connection.certificate)
+            except UnreadableRecordError as error:  # says nothing of this peer
+                log.error("[%s] %s", error.code, error.say())
             except PlatformError as refusal:
                 if connection.caller.refusal is None:
                     self._end(connection, refusal)
@@ -182,7 +184,7 @@ class FrontDoor:
             return
         try:
             await self._route(reader, writer, address)
-        except OSError:
+        except (ConnectionError, TimeoutError, ssl.SSLError):
             pass  # the peer went away
         finally:
             writer.transport.abort()
@@ -208,15 +210,15 @@ class FrontDoor:
         certificate = tls.getpeercert(binary_form=True) or b""
         identity, caller = self._caller(certificate, address)
         with self._entered(_Connection(caller, certificate, writer)) as connection:
-            match tls.selected_alpn_protocol():
-                case "h2":
-                    await self._splice(connection, reader, writer)
-                case "trifed-fleet/1" if identity is not None:
-                    await self._serve_fleet(reader, writer, identity)
-                case "trifed-fleet/1":
-                    await _refuse_fleet(reader, writer, caller)
-                case _:
-                    _log_refusal(NoProtocolChosenError(peer=caller.site or address), address)
+            protocol = tls.selected_alpn_protocol()
+            if protocol == ALPN_CONTROL:
+                await self._splice(connection, reader, writer)
+            elif protocol == ALPN_FLEET and identity is not None:
+                await self._serve_fleet(reader, writer, identity)
+            elif protocol == ALPN_FLEET and caller.refusal is not None:
+                await _refuse_fleet(reader, writer, caller.refusal)
+            else:
+                _log_refusal(NoProtocolChosenError(peer=caller.site or address), address)
 
     def _caller(self, certificate: bytes, address: str) -> tuple[PeerIdentity | None, Caller]:
         try:
@@ -264,20 +266,6 @@ class FrontDoor:
         asyncio.get_running_loop().call_later(_WORDS_S, connection.close)
 
 
-def server_context(*, certificate: str, key: str, authority: str) -> ssl.SSLContext:
-    """Return the front door's TLS settings, from the paths of three PEM files.
-
-    TLS 1.3 only; a client certificate issued by `authority` is required.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(certificate, key)
-    context.load_verify_locations(authority)
-    context.set_alpn_protocols([ALPN_CONTROL, ALPN_FLEET])
-    return context
-
-
 async def _both_ways(left: Streams, right: Streams) -> None:
     """Copy bytes in both directions until either side ends."""
     copies = [
@@ -301,11 +289,10 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _refuse_fleet(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, caller: Caller
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, refusal: PlatformError
 ) -> None:
     """Answer the first request with 403 and the coded reason, then close."""
-    assert caller.refusal is not None  # noqa: S101 - a caller without identity has one
-    body = json.dumps({"error": caller.refusal.as_json()}).encode()
+    body = json.dumps({"error": refusal.as_json()}).encode()
     with suppress(TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), timeout=_HANDSHAKE_S)
     head = (

@@ -23,13 +23,19 @@ class Task(Enum):
 class LocalTraining:
     """How a site trains between two rounds, when the study does not say otherwise.
 
-    `batch_size` is the expected Poisson batch, in patients.
+    `batch_size` is the expected Poisson batch, in patients. `weight_decay` is
+    decoupled (AdamW). `schedule` is ``constant`` or ``cosine`` over the rounds.
+    `augmentation` names a set of random changes to training images in
+    `clients/augmentation.py`; ``none`` leaves them as they are.
     """
 
     optimizer: str
     learning_rate: float
     batch_size: int
     local_epochs: float
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    augmentation: str = "none"
 
 
 @dataclass(frozen=True, slots=True)

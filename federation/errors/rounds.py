@@ -369,3 +369,14 @@ class TooFewSitesError(PlatformError):
         "lower quorum.",
         zh="請以 `trifed node serve` 啟動缺少的節點,或以較低的最低院所數重新提案。",
     )
+
+
+class DuplicateReplyError(PlatformError):
+    """A site's update came a second time in one round."""
+
+    code = "TF456"
+    what = Text(en="{site} was already counted in this round.", zh="{site} 在本回合已經計入。")
+    next_step = Text(
+        en="Nothing was added twice; check that no two nodes use the name of this site.",
+        zh="沒有重複計入;請確認沒有兩個節點使用同一院所名稱。",
+    )

@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from federation.domain.ids import SiteId
-from federation.errors.core import InvalidIdError
+from federation.errors.core import InvalidIdError, UnreadableRecordError
 from federation.errors.enrolment import (
     DocumentUnreadableError,
     RequestTamperedError,
@@ -196,6 +197,20 @@ def load_certificate(pem: str, *, document: str) -> x509.Certificate:
             document=document, why="it does not hold one X.509 certificate"
         ) from error
     return certificate
+
+
+def read_certificate(path: Path) -> x509.Certificate:
+    """Return the certificate in a PEM file.
+
+    Raises
+    ------
+    UnreadableRecordError
+        If it is missing or not one certificate.
+    """
+    try:
+        return load_certificate(path.read_text(encoding="utf-8"), document=path.name)
+    except (OSError, UnicodeDecodeError, DocumentUnreadableError) as error:
+        raise UnreadableRecordError(kind=f"certificate {path.name}", why=str(error)) from error
 
 
 def certificate_pem(certificate: x509.Certificate) -> str:

@@ -120,9 +120,9 @@ class Roster:
         os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with self._open() as database:
             database.execute("PRAGMA journal_mode=WAL")
-            database.executescript(_SCHEMA)
-            database.execute(f"PRAGMA user_version={_VERSION}")
+            database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={_VERSION};")
             _record(database, event)
+            database.execute("COMMIT")
 
     def invite(
         self, site: SiteId, *, name: str, pending: PendingInvitation, event: AuditEvent
@@ -231,6 +231,11 @@ class Roster:
                 "UPDATE sites SET state=?, reason=?, changed=? WHERE site=?",
                 (SiteState.REVOKED.value, reason, instant_text(event.at), site),
             )
+
+    def record(self, event: AuditEvent) -> None:
+        """Record what was done to the centre's own files."""
+        with self._write(event):
+            pass
 
     def entry(self, site: SiteId) -> SiteEntry:
         """Return one site; raises `SiteUnknownError` if the roster does not have it."""

@@ -33,7 +33,7 @@ Below 2 the series for fractional orders often does not converge, and such an
 order is best only for an epsilon above ten, which is no promise anyway.
 """
 
-PLD_INTERVAL = 1e-3
+PLD_INTERVAL = 5e-4
 """Width of a privacy loss bucket; rounding is pessimistic, so any width is safe."""
 
 PLD_EPSILON_LIMIT = 60.0

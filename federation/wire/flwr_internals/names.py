@@ -10,7 +10,6 @@ FLWR_VERSION = "1.41.0"
 NAMES: dict[str, tuple[str, ...]] = {
     "flwr.app.message": ("remove_content_from_message",),
     "flwr.app.message.arraychunk": ("ArrayChunk",),
-    "flwr.cli.build": ("build_fab_from_files",),
     "flwr.common.constant": ("TIMESTAMP_HEADER", "SUPERLINK_NODE_ID"),
     "flwr.common.serde": (
         "context_from_proto", "context_to_proto", "fab_from_proto", "fab_to_proto",

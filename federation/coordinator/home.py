@@ -1,0 +1,194 @@
+"""Where everything of a centre lies on disk.
+
+```
+centre.toml              name, address; written last, marks a complete home
+pki/   ca.key ca.crt server.key server.crt roster.db
+keys/  evidence.key evidence.pub
+centre.db  artefacts/  run/  logs/
+```
+Folders are 0700, private keys and the roster 0600. Made by
+`federation.operations.enrolment.init_centre`; everything else opens it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from cryptography import x509
+
+from federation.errors.core import HomeMissingError, InvalidValueError, UnreadableRecordError
+from federation.errors.enrolment import DocumentUnreadableError, KeyFileUnsafeError
+from federation.homes import (
+    check_display_name,
+    parse_address,
+    read_private,
+    read_settings,
+    render_settings,
+    text_setting,
+    write_file,
+)
+from federation.pki.authority import Authority, read_certificate
+from federation.pki.documents import instant, instant_text
+from federation.pki.keys import load_ec_private_key
+from federation.pki.roster import Roster
+
+MARKER = "centre.toml"
+FOLDERS = ("pki", "keys", "artefacts", "run", "logs")
+
+
+@dataclass(frozen=True, slots=True)
+class CentreSettings:
+    """What `centre.toml` says: display name, `host:port` for nodes, when it was made."""
+
+    name: str
+    address: str
+    created: datetime
+
+    def to_bytes(self) -> bytes:
+        """Return the settings as TOML."""
+        created = instant_text(self.created)
+        table = {"name": self.name, "address": self.address, "created": created}
+        return render_settings({"centre": table})
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the settings in a file.
+
+        Raises
+        ------
+        UnreadableRecordError
+            If it is not what `to_bytes` writes, or a value is not allowed.
+        """
+        tables = read_settings(path)
+        try:
+            address = text_setting(tables, "centre", "address")
+            parse_address(address)
+            return cls(
+                name=check_display_name(text_setting(tables, "centre", "name"), field="name"),
+                address=address,
+                created=instant(text_setting(tables, "centre", "created"), document=MARKER),
+            )
+        except (InvalidValueError, DocumentUnreadableError) as error:
+            raise UnreadableRecordError(kind=MARKER, why=error.say_what()) from error
+
+
+@dataclass(frozen=True, slots=True)
+class CentreHome:
+    """A centre's folder as typed paths; `open` says no to any other folder."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Return the home in `folder`.
+
+        Raises
+        ------
+        HomeMissingError
+            If `trifed centre init` never finished there.
+        """
+        home = cls(folder.absolute())
+        if not home.settings_file.is_file():
+            raise HomeMissingError(kind="centre", folder=folder, command="trifed centre init")
+        return home
+
+    @property
+    def settings_file(self) -> Path:
+        """Return the path of `centre.toml`."""
+        return self.folder / MARKER
+
+    @property
+    def authority_key(self) -> Path:
+        """Return the path of the root's private key (PEM, 0600)."""
+        return self.folder / "pki" / "ca.key"
+
+    @property
+    def authority_certificate(self) -> Path:
+        """Return the path of the root certificate (PEM)."""
+        return self.folder / "pki" / "ca.crt"
+
+    @property
+    def server_key(self) -> Path:
+        """Return the path of the server's private key (PEM, 0600)."""
+        return self.folder / "pki" / "server.key"
+
+    @property
+    def server_certificate(self) -> Path:
+        """Return the path of the server certificate (PEM)."""
+        return self.folder / "pki" / "server.crt"
+
+    @property
+    def roster_file(self) -> Path:
+        """Return the path of the roster (SQLite, 0600)."""
+        return self.folder / "pki" / "roster.db"
+
+    @property
+    def evidence_key(self) -> Path:
+        """Return the path of the key that signs statements (Ed25519 PKCS #8 PEM, 0600)."""
+        return self.folder / "keys" / "evidence.key"
+
+    @property
+    def evidence_public_key(self) -> Path:
+        """Return the path of the evidence key's public half (PEM)."""
+        return self.folder / "keys" / "evidence.pub"
+
+    @property
+    def database(self) -> Path:
+        """Return the path of the centre's database (SQLite)."""
+        return self.folder / "centre.db"
+
+    @property
+    def artefacts(self) -> Path:
+        """Return the folder of models and checkpoints, by content id."""
+        return self.folder / "artefacts"
+
+    @property
+    def run(self) -> Path:
+        """Return the folder of sockets, process ids and run-time secrets."""
+        return self.folder / "run"
+
+    @property
+    def admin_socket(self) -> Path:
+        """Return the path of the local administration socket."""
+        return self.run / "admin.sock"
+
+    @property
+    def superexec_secret(self) -> Path:
+        """Return the path of the secret Flower's executor processes share (0600)."""
+        return self.run / "superexec.secret"
+
+    @property
+    def logs(self) -> Path:
+        """Return the folder of log files."""
+        return self.folder / "logs"
+
+    def settings(self) -> CentreSettings:
+        """Return what `centre.toml` says; raises `UnreadableRecordError`."""
+        return CentreSettings.read(self.settings_file)
+
+    def authority(self) -> Authority:
+        """Return the certificate authority with its key.
+
+        Raises
+        ------
+        KeyFileUnsafeError, UnreadableRecordError
+            If the key can be read by others, or a file is not what it should be.
+        """
+        key = load_ec_private_key(read_private(self.authority_key), file=self.authority_key.name)
+        certificate = self.root()
+        if key.public_key() != certificate.public_key():
+            raise KeyFileUnsafeError(file="ca.key", why="it does not belong to ca.crt")
+        return Authority(certificate, key)
+
+    def root(self) -> x509.Certificate:
+        """Return the root certificate; raises `UnreadableRecordError`."""
+        return read_certificate(self.authority_certificate)
+
+    def roster(self) -> Roster:
+        """Return the roster."""
+        return Roster(self.roster_file, self.root(), self.settings().address)
+
+    def write_settings(self, settings: CentreSettings) -> None:
+        """Replace `centre.toml` in one step."""
+        write_file(self.settings_file, settings.to_bytes())

@@ -1,0 +1,181 @@
+"""Build the networks that recipes name.
+
+Every network here can be trained patient by patient: GroupNorm or InstanceNorm
+without running statistics, nothing in place, no buffer. The source of this file
+is part of every recipe's digest, so a changed layer is another recipe.
+
+Imports torch (and MONAI where a builder needs it): import this module lazily.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from federation.domain.recipe import Recipe
+from federation.errors.study import NetworkNotBuiltError, UnknownNetworkError
+
+GROUPS = 8
+
+
+def build(recipe: Recipe, *, seed: int) -> nn.Module:
+    """Return the recipe's network with weights drawn from `seed`.
+
+    The same recipe and seed give the same weights on every machine with the
+    same torch version; the global generator of torch is left as it was.
+
+    Raises
+    ------
+    UnknownNetworkError
+        If the recipe names a builder that is not in this version.
+    NetworkNotBuiltError
+        If the builder refuses the recipe's arguments.
+    """
+    builder = BUILDERS.get(recipe.network)
+    if builder is None:
+        raise UnknownNetworkError(name=recipe.network, known=", ".join(sorted(BUILDERS)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            module = builder(recipe, dict(recipe.network_args))
+        except (TypeError, ValueError, KeyError) as error:
+            raise NetworkNotBuiltError(
+                network=recipe.network, recipe=recipe.name, why=type(error).__name__
+            ) from error
+    return without_inplace(module)
+
+
+def without_inplace(module: nn.Module) -> nn.Module:
+    """Return the module with every in-place activation made an ordinary one.
+
+    In-place layers overwrite what per-patient gradients still need.
+    """
+    for layer in module.modules():
+        if getattr(layer, "inplace", False):
+            layer.inplace = False  # type: ignore[assignment]
+    return module
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside an identity, norm and activation first (He et al. 2016b)."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, stride: int) -> None:
+        super().__init__()
+        self.before = _norm_and_activation(channels_in)
+        self.first = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+        self.between = _norm_and_activation(channels_out)
+        self.second = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
+        changes = stride > 1 or channels_in != channels_out
+        self.shortcut = (
+            nn.Conv2d(channels_in, channels_out, 1, stride, bias=False) if changes else None
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features of shape (n, channels_out, H/stride, W/stride)."""
+        ready = self.before(images)
+        skipped = images if self.shortcut is None else self.shortcut(ready)
+        return skipped + self.second(self.between(self.first(ready)))
+
+
+class ResidualNetwork(nn.Module):
+    """A ResNet-18-like classifier with GroupNorm; `widths` are the channels of its stages."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        classes: int,
+        widths: Sequence[int],
+        blocks_per_stage: int,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels, widths[0], 7, stride=2, padding=3, bias=False),
+            nn.MaxPool2d(3, stride=2, padding=1),
+        ]
+        width = widths[0]
+        for stage, next_width in enumerate(widths):
+            for place in range(blocks_per_stage):
+                stride = 2 if stage > 0 and place == 0 else 1
+                layers.append(ResidualBlock(width, next_width, stride=stride))
+                width = next_width
+        self.body = nn.Sequential(*layers)
+        self.after = _norm_and_activation(width)
+        self.head = nn.Linear(width, classes)
+        _initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits of shape (n, classes) for images of shape (n, C, H, W)."""
+        features = self.after(self.body(images))
+        return self.head(features.mean(dim=(2, 3)))
+
+
+def _residual_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
+    return ResidualNetwork(
+        channels=recipe.input_shape[0],
+        classes=recipe.classes,
+        widths=_whole_numbers(args["widths"]),
+        blocks_per_stage=_whole_number(args["blocks_per_stage"]),
+    )
+
+
+def _small_conv_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
+    layers: list[nn.Module] = []
+    width = recipe.input_shape[0]
+    for next_width in _whole_numbers(args["widths"]):
+        layers += [
+            nn.Conv2d(width, next_width, 3, stride=2, padding=1, bias=False),
+            *_norm_and_activation(next_width),
+        ]
+        width = next_width
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, recipe.classes)]
+    network = nn.Sequential(*layers)
+    _initialise(network)
+    return network
+
+
+def _unet_3d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
+    from monai.networks.nets import UNet
+
+    widths = _whole_numbers(args["widths"])
+    network: nn.Module = UNet(
+        spatial_dims=3,
+        in_channels=recipe.input_shape[0],
+        out_channels=recipe.classes,
+        channels=widths,
+        strides=(2,) * (len(widths) - 1),
+        num_res_units=_whole_number(args["residual_units"]),
+        norm=("instance", {"affine": True, "track_running_stats": False}),
+        act=("leakyrelu", {"inplace": False, "negative_slope": 0.01}),
+    )
+    return network
+
+
+BUILDERS: Mapping[str, Callable[[Recipe, Mapping[str, object]], nn.Module]] = {
+    "residual-2d": _residual_2d,
+    "small-conv-2d": _small_conv_2d,
+    "unet-3d": _unet_3d,
+}
+"""Every network a recipe may name."""
+
+
+def _norm_and_activation(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.GroupNorm(min(GROUPS, channels // 4), channels), nn.ReLU())
+
+
+def _initialise(module: nn.Module) -> None:
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+
+def _whole_number(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError("not a whole number")
+    return value
+
+
+def _whole_numbers(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError("not a list")
+    return tuple(_whole_number(item) for item in value)

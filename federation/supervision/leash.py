@@ -1,0 +1,27 @@
+"""Run a command that dies with the process that started it, also by `kill -9`.
+
+Started by path with `python -I -S` (no site packages, a few milliseconds); it
+asks the kernel for SIGKILL on the parent's death and then becomes the command.
+On systems without that call the command runs all the same.
+"""
+
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> None:
+    """Become the command `arguments[1:]`; `arguments[0]` is the parent's process id."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != int(arguments[0]):  # it died before we asked
+            sys.exit(75)
+    os.execv(arguments[1], arguments[1:])  # noqa: S606 - the supervisor's own command
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,149 @@
+"""Run Flower's SuperNode with its waits replaced by events.
+
+Flower's loop sleeps 3 s when there is no task and 0.5 s while its reply is
+being made. Here both waits end when something happens: a wake from the agent,
+a reply stored by the executor. The executor's request for a task is held until
+a whole task is there. TLS is the forwarder's; both sockets lie in the node's
+private run folder, so the client's `insecure` is overridden.
+"""
+
+import functools
+import threading
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import flwr.supernode.cli.flower_supernode as command
+import flwr.supernode.fleet_http_connection as connection
+import flwr.supernode.servicer.runtime.runtime_handlers as handlers
+import flwr.supernode.start_client_internal as loop
+import uvicorn
+from flwr.supercore.object_store.in_memory_object_store import InMemoryObjectStore
+from flwr.supernode.nodestate.in_memory_nodestate import InMemoryNodeState
+
+from federation.wire.flwr_internals.calls import over_socket
+
+_EXECUTOR_WAIT_S = 10.0
+_KEEP_ALIVE_S = 75
+
+
+class Waits:
+    """The events that Flower's waits are replaced by."""
+
+    def __init__(self) -> None:
+        self._happened = threading.Event()
+        self._ready = threading.Condition()
+        self._receiving = False
+
+    def wake(self) -> None:
+        """End the loop's present wait, or its next one."""
+        self._happened.set()
+
+    def sleep(self, longest_s: float) -> None:
+        """Wait like `time.sleep`, but only until something happens."""
+        self._happened.wait(longest_s)
+        self._happened.clear()
+
+    def while_receiving(self, pull: Any) -> Any:
+        """Wrap Flower's pull of one task: no executor may take a half of it."""
+
+        @functools.wraps(pull)
+        def wrapped(*arguments: object, **named: object) -> Any:
+            with self._ready:
+                self._receiving = True
+            try:
+                return pull(*arguments, **named)
+            finally:
+                with self._ready:
+                    self._receiving = False
+                    self._ready.notify_all()
+
+        return wrapped
+
+    def when_ready(self, acquire: Any) -> Any:
+        """Wrap the executor's request for a task: hold it until there may be one."""
+
+        @functools.wraps(acquire)
+        def wrapped(request: Any, state: Any) -> Any:
+            end = time.monotonic() + _EXECUTOR_WAIT_S
+            while True:
+                with self._ready:
+                    answer = None if self._receiving else acquire(request, state)
+                    if answer is not None and answer.HasField("task"):
+                        return answer
+                    if not self._ready.wait(end - time.monotonic()) or time.monotonic() > end:
+                        return acquire(request, state) if answer is None else answer
+
+        return wrapped
+
+
+def run_supernode(*, fleet: Path, runtime: Path, waits: Waits) -> None:
+    """Run Flower's `flower-supernode` with the arguments in `sys.argv` until stopped.
+
+    Parameters
+    ----------
+    fleet
+        Socket of the forwarder, which carries to the centre.
+    runtime
+        Socket to serve the executor on.
+    """
+    _carry_fleet_over(fleet)
+    _serve_runtime_on(runtime)
+    _replace_waits(waits)
+    command.flower_supernode()
+
+
+def _carry_fleet_over(socket: Path) -> None:
+    plain = connection.http_request_response
+
+    class SocketClient(connection.FleetHttpClient):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            over_socket(self, socket)
+
+    def over(address: str, _insecure: bool, _roots: object, *rest: object) -> Any:
+        return plain(address, True, None, *rest)
+
+    connection.FleetHttpClient = SocketClient
+    loop.http_request_response = over
+
+
+def _serve_runtime_on(socket: Path) -> None:
+    def config(**named: Any) -> uvicorn.Config:
+        for name in ("host", "port", "access_log"):
+            named.pop(name, None)
+        return uvicorn.Config(
+            uds=str(socket),
+            access_log=False,
+            log_level="warning",
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            **named,
+        )
+
+    command.uvicorn = types.SimpleNamespace(Config=config, Server=uvicorn.Server)
+
+
+def _replace_waits(waits: Waits) -> None:
+    loop.time = types.SimpleNamespace(sleep=waits.sleep)
+    loop.pull_objects = functools.partial(
+        loop.pull_objects, initial_backoff=0.01, backoff_cap=1.0
+    )
+    loop._pull_and_store_message = waits.while_receiving(loop._pull_and_store_message)
+    handlers.acquire_task = waits.when_ready(handlers.acquire_task)
+    _after(InMemoryNodeState, "store_message_and_object_tree", waits.wake)
+    _after(InMemoryNodeState, "finish_task", waits.wake)
+    _after(InMemoryObjectStore, "put", waits.wake)
+
+
+def _after(kind: type, name: str, told: Any) -> None:
+    """Call `told` after each call of a method."""
+    method = getattr(kind, name)
+
+    @functools.wraps(method)
+    def wrapped(self: object, *arguments: object, **named: object) -> Any:
+        result = method(self, *arguments, **named)
+        told()
+        return result
+
+    setattr(kind, name, wrapped)

@@ -1,0 +1,158 @@
+"""Serve Flower's SuperLink on a Unix socket, and answer pulls when there is news.
+
+Flower's command line insists on TLS as soon as nodes authenticate; inside a
+private folder's socket a second TLS would only cost time, so the same app is
+served here with the same configuration, node authentication on, no ServerApp
+ever spawned (`isolation="process"`).
+
+`AnswerOnNews` holds a node's or a driver's pull until something was pushed, so
+that nobody polls: the first answer is milliseconds after the push.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from flwr.common.constant import TRANSPORT_TYPE_GRPC_RERE
+from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLWR_IN_MEMORY_DB_NAME
+from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
+from flwr.superlink.config_loader import SuperLinkLifespanConfig, load_control_authn_plugin
+from flwr.superlink.main import create_app
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_NODE_WAIT_S = 10.0
+_DRIVER_WAIT_S = 1.0
+_SMALL_BYTES = 8192
+_KEEP_ALIVE_S = 75
+
+
+class _News:
+    """A counter that can be waited on."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._changed = asyncio.Event()
+
+    def tell(self) -> None:
+        """Count one piece of news and wake all who wait."""
+        self.count += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait(self, seen: int, timeout_s: float) -> None:
+        """Return as soon as there is more news than `seen`, or after `timeout_s`."""
+        if self.count != seen:
+            return
+        try:
+            await asyncio.wait_for(self._changed.wait(), timeout_s)
+        except TimeoutError:
+            return
+
+
+class AnswerOnNews:
+    """Hold each pull for messages until there may be one."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._tasks = _News()
+        self._replies = _News()
+        self._seen_tasks: dict[bytes, int] = {}
+        self._seen_replies = -1
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        path = scope.get("path", "")
+        if path == "/v1/fleet/pull-messages":
+            await self._node_pulls(scope, receive, send)
+        elif path == "/v1/runtime/pull-messages":
+            await self._driver_pulls(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+            if path == "/v1/fleet/push-messages":
+                self._replies.tell()
+            elif path == "/v1/fleet/push-object" and _length(scope) < _SMALL_BYTES:
+                self._replies.tell()
+
+    async def _node_pulls(self, scope: Scope, receive: Receive, send: Send) -> None:
+        node = _header(scope, FLEET_HTTP_PUBLIC_KEY_HEADER.encode())
+        await self._tasks.wait(self._seen_tasks.get(node, -1), _NODE_WAIT_S)
+        seen = self._tasks.count
+        was_empty = await self._pass(scope, receive, send)
+        if was_empty:
+            self._seen_tasks[node] = seen
+
+    async def _driver_pulls(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A driver pulls when it has pushed all: the nodes may look now."""
+        self._tasks.tell()
+        await self._replies.wait(self._seen_replies, _DRIVER_WAIT_S)
+        self._seen_replies = self._replies.count
+        await self._app(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Serve the request; tell whether the answer was 200 with an empty body."""
+        empty = False
+
+        async def watch(event: MutableMapping[str, Any]) -> None:
+            nonlocal empty
+            if event["type"] == "http.response.start" and event["status"] == 200:
+                empty = (b"content-length", b"0") in [tuple(pair) for pair in event["headers"]]
+            await send(event)
+
+        await self._app(scope, receive, watch)
+        return empty
+
+
+def serve_superlink(socket: Path, *, database: Path | None, secret: bytes) -> None:
+    """Serve until stopped; `database` None keeps everything in memory."""
+    app = create_app(_config(database, secret), SuperLinkLifespan)
+    uvicorn.run(
+        AnswerOnNews(app),
+        uds=str(socket),
+        access_log=False,
+        log_level="warning",
+        workers=1,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=1,
+    )
+
+
+def _config(database: Path | None, secret: bytes) -> SuperLinkLifespanConfig:
+    return SuperLinkLifespanConfig(
+        control_address="",
+        health_server_address=None,
+        host="127.0.0.1",
+        port=0,
+        insecure=True,
+        certificates=None,
+        superexec_auth_secret=secret,
+        authn_plugin=load_control_authn_plugin(),
+        event_log_plugin=None,
+        fleet_event_log_plugin=None,
+        enable_event_log=False,
+        artifact_provider=None,
+        enable_supernode_auth=True,
+        fleet_api_type=TRANSPORT_TYPE_GRPC_RERE,
+        fleet_api_address=None,
+        simulation=False,
+        ssl_ca_certfile=None,
+        ssl_certfile=None,
+        ssl_keyfile=None,
+        database=FLWR_IN_MEMORY_DB_NAME if database is None else str(database),
+        isolation="process",
+        runtime_dependency_install=False,
+    )
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    return next((bytes(value) for key, value in scope["headers"] if key == name), b"")
+
+
+def _length(scope: Scope) -> int:
+    text = _header(scope, b"content-length")
+    return int(text) if text.isdigit() else _SMALL_BYTES

@@ -1,0 +1,191 @@
+"""Find what was changed behind the registry's back: every stored thing against what was signed.
+
+1. Log entries: their digests, the Merkle hashes over them, no gap.
+2. Checkpoints: signed by the centre, each root is the root over that many
+   entries; the newest covers all. A checkpoint kept elsewhere (`seen`) must be
+   a beginning of this log, or it was rolled back or forked.
+3. Model versions: each is word for word what its log entry says, and every
+   signed record of the log is there.
+4. The audit trail: unbroken, and one event for every version.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from federation.domain.ids import Sha256
+from federation.errors import PlatformError
+from federation.errors.registry import LogTamperedError
+from federation.evidence import merkle
+from federation.evidence.canonical import canonical
+from federation.evidence.checkpoint import Checkpoint, verify_checkpoint
+from federation.evidence.dsse import read_envelope
+from federation.evidence.model_version import Record
+from federation.evidence.statements import PredicateType, Statement
+from federation.evidence.verification import PublicKey, verify_envelope
+from registry.audit.service import verify_trail
+from registry.evidence.ports import EvidenceLog
+from registry.models.ports import StoredVersion
+from registry.ports import Store, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What was looked at, and found to be as signed."""
+
+    entries: int
+    checkpoints: int
+    versions: int
+    events: int
+
+    def as_json(self) -> dict[str, int]:
+        """Return the counts as JSON."""
+        return {
+            "entries": self.entries,
+            "checkpoints": self.checkpoints,
+            "versions": self.versions,
+            "events": self.events,
+        }
+
+
+def audit_log(store: Store, *, origin: str, key: PublicKey, seen: Iterable[str] = ()) -> Audited:
+    """Return what was checked if all of it is what was signed.
+
+    Parameters
+    ----------
+    origin, key
+        The log's name and the centre's key.
+    seen
+        Signed checkpoints kept outside the database.
+
+    Raises
+    ------
+    LogTamperedError
+        Naming the first thing that was changed, dropped or added.
+    """
+    with store.reading() as transaction:
+        leaves = _verified_leaves(transaction.log)
+        checkpoints = _verify_checkpoints(transaction.log, leaves, origin=origin, key=key)
+        _verify_seen(leaves, seen, origin=origin, key=key)
+        versions = _verify_versions(transaction, key=key)
+        events = verify_trail(transaction.audit, key=key)
+        _verify_events(versions, events)
+    return Audited(len(leaves), checkpoints, len(versions), len(events))
+
+
+def _verified_leaves(log: EvidenceLog) -> list[bytes]:
+    leaves: list[bytes] = []
+    nodes: dict[tuple[int, int], bytes] = {}
+    for place, entry in enumerate(log.entries()):
+        content = entry.envelope.encode()
+        if entry.index != place:
+            raise LogTamperedError(item=f"log entry {place}", why="it is missing")
+        if Sha256.of(content) != entry.envelope_digest:
+            raise LogTamperedError(item=f"log entry {place}", why="its digest does not fit")
+        leaves.append(merkle.leaf_hash(content))
+        for node in merkle.new_nodes(place, leaves[-1], lambda level, at: nodes[level, at]):
+            nodes[node.level, node.position] = node.hash
+            if log.node(node.level, node.position) != node.hash:
+                raise LogTamperedError(item=f"log entry {place}", why="its hash does not fit")
+    return leaves
+
+
+def _verify_checkpoints(
+    log: EvidenceLog, leaves: list[bytes], *, origin: str, key: PublicKey
+) -> int:
+    sizes = [0]
+    for size, note in log.checkpoints():
+        checkpoint = _checkpoint(note, f"checkpoint {size}", origin=origin, key=key)
+        _verify_prefix(leaves, checkpoint, f"checkpoint {size}")
+        if checkpoint.size != size:
+            raise LogTamperedError(item=f"checkpoint {size}", why="it is of another size")
+        sizes.append(size)
+    if sizes[-1] != len(leaves):
+        raise LogTamperedError(item="log", why="its newest checkpoint is of another size")
+    return len(sizes) - 1
+
+
+def _verify_seen(leaves: list[bytes], seen: Iterable[str], *, origin: str, key: PublicKey) -> None:
+    for note in seen:
+        checkpoint = _checkpoint(note, "checkpoint kept elsewhere", origin=origin, key=key)
+        _verify_prefix(leaves, checkpoint, "log")
+
+
+def _verify_prefix(leaves: list[bytes], checkpoint: Checkpoint, item: str) -> None:
+    if checkpoint.size > len(leaves):
+        raise LogTamperedError(item=item, why=f"it once had {checkpoint.size} entries")
+    if merkle.root_of(checkpoint.size, merkle.in_memory(leaves)) != checkpoint.root:
+        raise LogTamperedError(item=item, why="its root is another")
+
+
+def _checkpoint(note: str, item: str, *, origin: str, key: PublicKey) -> Checkpoint:
+    try:
+        return verify_checkpoint(note, origin=origin, key=key)
+    except PlatformError as error:
+        raise LogTamperedError(item=item, why=f"it does not verify ({error.code})") from error
+
+
+def _verify_versions(transaction: Transaction, *, key: PublicKey) -> list[StoredVersion]:
+    versions = list(transaction.models.page(offset=0, limit=transaction.models.count()))
+    for version in versions:
+        _verify_version(transaction, version, key=key)
+    signed = sum(_is_model_version(entry.envelope) for entry in transaction.log.entries())
+    if signed != len(versions):
+        raise LogTamperedError(item="list of versions", why="the log has another number of them")
+    return versions
+
+
+def _verify_version(transaction: Transaction, version: StoredVersion, *, key: PublicKey) -> None:
+    item = f"entry {version.entry}"
+    try:
+        statement = verify_envelope(
+            transaction.log.entry(version.log_index).envelope,
+            trusted={key.keyid: key},
+            expected=PredicateType.MODEL_VERSION,
+        )
+        record = Record.from_json(canonical(statement.predicate))
+    except LogTamperedError:
+        raise
+    except PlatformError as error:
+        raise LogTamperedError(item=item, why=f"it does not verify ({error.code})") from error
+    if canonical(statement.predicate).decode() != version.record:
+        raise LogTamperedError(item=item, why="its record differs from the signed one")
+    if _columns(version) != _columns_of(record):
+        raise LogTamperedError(item=item, why="a column differs from the signed record")
+    for logged in record.statements:
+        if transaction.log.entry(logged.log_index).envelope_digest != logged.envelope_digest:
+            raise LogTamperedError(item=item, why="a statement of it is another")
+
+
+def _columns(version: StoredVersion) -> tuple[object, ...]:
+    return (
+        version.entry,
+        version.model,
+        version.version,
+        version.study,
+        version.run,
+        version.state,
+        version.supersedes,
+    )
+
+
+def _columns_of(record: Record) -> tuple[object, ...]:
+    return (
+        record.entry,
+        record.id,
+        record.version,
+        record.study.id,
+        record.run,
+        record.state,
+        record.supersedes,
+    )
+
+
+def _is_model_version(envelope: str) -> bool:
+    statement = Statement.from_bytes(read_envelope(envelope).payload)
+    return statement.predicate_type is PredicateType.MODEL_VERSION
+
+
+def _verify_events(versions: list[StoredVersion], events: list[dict[str, object]]) -> None:
+    subjects = sorted(str(event["subject"]) for event in events)
+    if subjects != sorted(version.entry for version in versions):
+        raise LogTamperedError(item="audit trail", why="it has not one event for every version")

@@ -1,0 +1,162 @@
+"""What must hold of a candidate before it is signed. All problems are found, not the first.
+
+Small counts: no number of patients between 1 and 9 is registered, and a pooled
+number must be the sum of those shown, or a suppressed site could be computed.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from federation.domain.ids import Sha256, SiteId
+from federation.errors import PlatformError, ProblemsFound
+from federation.errors.registry import (
+    RecordInconsistentError,
+    SmallCountError,
+    StatementOfAnotherError,
+)
+from federation.evidence.dsse import read_envelope
+from federation.evidence.keyring import KnownKey, keys_for
+from federation.evidence.model_version import (
+    SMALL_CELL,
+    Candidate,
+    PooledMetric,
+    SubmittedStatement,
+)
+from federation.evidence.statements import PredicateType, Statement
+from federation.evidence.verification import verify_envelope
+
+COUNTS = frozenset({"n", "patients", "studies", "images", "examples", "excluded", "positives"})
+_OF_A_RUN = frozenset(
+    {
+        PredicateType.UPDATE,
+        PredicateType.EVALUATION,
+        PredicateType.LEDGER,
+        PredicateType.TRAINING_RUN,
+    }
+)
+_OF_A_STUDY = _OF_A_RUN - {PredicateType.LEDGER} | {PredicateType.APPROVAL, PredicateType.PROPOSAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A statement whose signature, signer and matter were checked."""
+
+    site: SiteId | None
+    kind: PredicateType
+    envelope: str
+    signer: KnownKey
+
+
+def check_facts(candidate: Candidate) -> None:
+    """Raise unless the candidate's facts agree with each other and show no small count.
+
+    Raises
+    ------
+    ProblemsFound
+        With every `SmallCountError` and `RecordInconsistentError`.
+    """
+    problems = [*_small_counts(candidate), *_contradictions(candidate)]
+    if problems:
+        raise ProblemsFound(problems)
+
+
+def vouch(candidate: Candidate, keys: Iterable[KnownKey]) -> list[Vouched]:
+    """Return every statement handed in, verified against the keys that may sign it.
+
+    Raises
+    ------
+    PlatformError
+        What `verify_envelope` raises; `StatementOfAnotherError` if it is about
+        another study or run; `SmallCountError` if it tells a small count.
+    """
+    known = tuple(keys)
+    return [
+        _vouched(candidate, number, given, known)
+        for number, given in enumerate(candidate.statements, start=1)
+    ]
+
+
+def _vouched(
+    candidate: Candidate, number: int, given: SubmittedStatement, keys: tuple[KnownKey, ...]
+) -> Vouched:
+    kind = PredicateType.of(given.kind)
+    site = SiteId(given.site) if given.site is not None else None
+    trusted = keys_for(kind, site=site, keys=keys)
+    statement = verify_envelope(given.envelope, trusted=trusted, expected=kind)
+    if not _is_about(statement, candidate, site):
+        raise StatementOfAnotherError(
+            number=number, kind=kind.short, study=candidate.study.id, run=candidate.run
+        )
+    for field, count in _counts(statement.predicate):
+        if 0 < count < SMALL_CELL:
+            raise SmallCountError(field=f"statements.{number}.{field}", highest=SMALL_CELL - 1)
+    keyid = read_envelope(given.envelope).keyid
+    signer = next(known for known in keys if known.key.keyid == keyid and known.site == site)
+    return Vouched(site, kind, given.envelope, signer)
+
+
+def _is_about(statement: Statement, candidate: Candidate, site: SiteId | None) -> bool:
+    kind, said = statement.predicate_type, statement.predicate
+    studies = {subject.digest for subject in statement.subjects}
+    return (
+        (site is None or said.get("site") == site)
+        and (kind not in _OF_A_RUN or said.get("run") == candidate.run)
+        and (kind not in _OF_A_STUDY or Sha256(candidate.study.digest) in studies)
+    )
+
+
+def _counts(value: object, path: str = "") -> Iterator[tuple[str, int]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if key in COUNTS and isinstance(item, int):
+                yield f"{path}{key}", item
+            yield from _counts(item, f"{path}{key}.")
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            yield from _counts(item, f"{path}{place}.")
+
+
+def _small_counts(candidate: Candidate) -> Iterator[PlatformError]:
+    facts = candidate.model_dump(mode="json", exclude={"statements", "model"})
+    for field, count in _counts(facts):
+        if 0 < count < SMALL_CELL:
+            yield SmallCountError(field=field, highest=SMALL_CELL - 1)
+
+
+def _contradictions(candidate: Candidate) -> Iterator[PlatformError]:
+    sites = [part.site for part in candidate.participants]
+    yield from _wrong("participants", "a site occurs twice", len(sites) != len(set(sites)))
+    done, asked = candidate.rounds.done, candidate.rounds.asked
+    yield from _wrong("rounds", "more were done than asked", done > asked)
+    too_many = any(part.rounds > done for part in candidate.participants)
+    yield from _wrong("participants", "a site did more rounds than the run", too_many)
+    privacy = sorted(part.site for part in candidate.privacy)
+    yield from _wrong(
+        "privacy", "it needs one statement for each participant", privacy != sorted(sites)
+    )
+    for number, metric in enumerate((*candidate.evaluations, *candidate.pooled)):
+        wrong = not (metric.low <= metric.value <= metric.high and metric.n > 0)
+        yield from _wrong(f"evaluations.{number}", "the interval does not hold the value", wrong)
+    yield from _pooling(candidate)
+
+
+def _pooling(candidate: Candidate) -> Iterator[PlatformError]:
+    seen = Counter((metric.site, metric.name) for metric in candidate.evaluations)
+    yield from _wrong(
+        "evaluations", "a site has a metric twice", any(count > 1 for count in seen.values())
+    )
+    for number, pooled in enumerate(candidate.pooled):
+        shown = [metric.n for metric in candidate.evaluations if metric.name == pooled.name]
+        yield from _wrong(
+            f"pooled.{number}.n", "it is not the sum over the sites shown", _not_sum(pooled, shown)
+        )
+
+
+def _not_sum(pooled: PooledMetric, shown: list[int]) -> bool:
+    return pooled.n != sum(shown)
+
+
+def _wrong(field: str, why: str, holds: bool) -> Iterator[PlatformError]:
+    if holds:
+        yield RecordInconsistentError(field=field, why=why)

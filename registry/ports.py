@@ -1,0 +1,44 @@
+"""What the registry needs of a store: transactions over three nouns, all or nothing.
+
+A service takes a `Store`, opens one `Transaction`, and writes record, log entry
+and audit event through it; leaving the block commits all of them or none.
+`registry/store.py` is the SQL body; another body joins the same conformance
+suite (tests/registry/test_store.py).
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from registry.audit.ports import AuditTrail
+from registry.evidence.ports import EvidenceLog
+from registry.models.ports import ModelVersions
+
+
+class WriteConflict(Exception):
+    """Another writer was faster; nothing was written. Never leaves a service: try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """The nouns as seen inside one transaction."""
+
+    models: ModelVersions
+    log: EvidenceLog
+    audit: AuditTrail
+
+
+class Store(Protocol):
+    """Where the registry keeps everything."""
+
+    def writing(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction that commits on leaving.
+
+        Raises
+        ------
+        WriteConflict
+            If another writer took the same place.
+        """
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """Open one consistent view; nothing written through it is kept."""

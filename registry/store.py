@@ -1,0 +1,83 @@
+"""The SQL body of the store: SQLite by default, another database by its URL.
+
+Tables are made by `create_all`; migrations come when the first released schema
+changes. SQLite takes the write lock when a writing transaction begins, so
+writers queue; elsewhere two writers meet at a primary key, one fails with
+`WriteConflict`, and the service tries again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from registry.audit.tables import SqlAuditTrail
+from registry.evidence.tables import SqlEvidenceLog
+from registry.metadata import METADATA
+from registry.models.tables import SqlModelVersions
+from registry.ports import Transaction, WriteConflict
+
+_LOCK_WAIT_MS = 20_000
+
+
+class SqlStore:
+    """The registry's tables in one database; `url` is SQLAlchemy's."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        with self._transaction(writing=True) as connection:
+            METADATA.create_all(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[Transaction]:
+        """Open a transaction that commits on leaving."""
+        try:
+            with self._transaction(writing=True) as connection:
+                yield _nouns(connection)
+        except (IntegrityError, OperationalError) as error:
+            raise WriteConflict from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Open one consistent view."""
+        with self._transaction(writing=False) as connection:
+            yield _nouns(connection)
+
+    @contextmanager
+    def _transaction(self, *, writing: bool) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            connection = connection.execution_options(writing=writing)
+            with connection.begin() as transaction:
+                yield connection
+                if not writing:
+                    transaction.rollback()
+
+
+def _nouns(connection: Connection) -> Transaction:
+    return Transaction(
+        SqlModelVersions(connection), SqlEvidenceLog(connection), SqlAuditTrail(connection)
+    )
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, isolation_level="REPEATABLE READ")
+    engine = create_engine(url, poolclass=NullPool)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(raw: Any, _record: object) -> None:
+    raw.isolation_level = None  # the driver's own BEGIN comes too late to be a lock
+    raw.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
+    raw.execute("PRAGMA journal_mode = WAL")
+    raw.execute("PRAGMA synchronous = FULL")
+    raw.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -6,7 +6,6 @@ out, ledger reservation, training, gate, kept reply, ledger commit. Torch is
 imported with this module, once per process.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,14 +15,25 @@ from pathlib import Path
 
 import torch
 
-from clients import audit_log, evaluation, private_training, training
+from clients import audit_log
 from clients.approvals import Desk, check_approval
 from clients.data.cohort import Cohort, load_cohort
+from clients.disclosure import report_of
+from clients.evaluation import evaluate
 from clients.gate import Departure, digest_of_array, release
 from clients.home import NodeHome
 from clients.ledger_store import LedgerStore
+from clients.local_plan import local_plan
 from clients.policy import Policy, read_policy
+from clients.private_training import (
+    PatientLevelDpSgd,
+    PrivateUpdate,
+    mechanism_of_round,
+    train_privately,
+)
+from clients.randomness import SecureRandom
 from clients.replies import KeptReplies
+from clients.training import PlainUpdate, train
 from federation import provenance
 from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import Sha256
@@ -31,59 +41,21 @@ from federation.domain.recipe import Recipe
 from federation.domain.study import PrivacyPlan, Study
 from federation.domain.update import UpdateManifest
 from federation.errors import PlatformError
-from federation.errors.approval import NotApprovedError
-from federation.errors.core import InvalidValueError
-from federation.errors.ledger import UpdateShapeError
+from federation.errors.approval import NotApprovedError, PolicyPatientsError
+from federation.errors.ledger import BudgetExceededError
+from federation.errors.rounds import UpdateShapeError
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
-from federation.privacy.accountants import epsilon_of, smallest_noise, spent
-from federation.privacy.events import PoissonSampledGaussian
+from federation.privacy.accountants import epsilon_of, spent
 from federation.privacy.ledger import Budget, EntryKind
 from federation.recipes import catalogue, flat, networks
 from federation.wire.messages import FlatModel, Reply, Task, TaskKind
 
+ROUNDING = 1e-6
+"""Slack for the search that finds the smallest noise of a plan."""
+
 Progress = Callable[[Task, int, int], None]
 """Told of the task, the steps done and the steps in all."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoundPlan:
-    """What one round at this site does, fixed before it starts.
-
-    `sample_rate` is each patient's chance to be in a step; `noise_multiplier`
-    is None without differential privacy.
-    """
-
-    steps: int
-    sample_rate: float
-    noise_multiplier: float | None
-
-    @property
-    def events(self) -> tuple[PoissonSampledGaussian, ...]:
-        """Return what the round will have cost, to be reserved first."""
-        if self.noise_multiplier is None:
-            return ()
-        return (PoissonSampledGaussian(self.noise_multiplier, self.sample_rate, self.steps),)
-
-
-def plan_round(study: Study, patients: int) -> RoundPlan:
-    """Return the plan of every round of a study at a site with so many patients.
-
-    The noise is the study's, or the smallest that keeps all its rounds within
-    its epsilon at this site's own sampling rate.
-    """
-    rate = min(1.0, study.training.batch_size / patients)
-    steps = max(1, math.ceil(study.training.local_epochs / rate))
-    privacy = study.privacy
-    if privacy is None:
-        return RoundPlan(steps, rate, None)
-    noise = privacy.noise_multiplier or smallest_noise(
-        epsilon=privacy.epsilon,
-        delta=privacy.delta,
-        sample_rate=rate,
-        steps=steps * study.training.rounds,
-    )
-    return RoundPlan(steps, rate, noise)
 
 
 class HospitalHandler:
@@ -92,9 +64,9 @@ class HospitalHandler:
     def __init__(self, home: NodeHome, *, progress: Progress | None = None) -> None:
         self._home = home
         self._progress = progress or (lambda task, done, total: None)
-        self._desk = Desk(home.proposals, home.decisions, home.settings.site)
+        self._desk = Desk(home.proposals, home.decisions, home.settings().site)
         self._signer = Signer.load(home.node_key)
-        self._officer = PublicKey.load(home.officer_key.with_suffix(".pub"))
+        self._officer = PublicKey.load(home.officer_public_key)
         self._ledger = LedgerStore(home.ledger)
         self._replies = KeptReplies(home.replies)
 
@@ -125,7 +97,8 @@ class HospitalHandler:
         model = networks.build(recipe, seed=study.seed)
         manifest = flat.manifest_of(model)
         if task.model.size != manifest.size:
-            raise UpdateShapeError(actual=task.model.size, expected=manifest.size)
+            site = self._home.settings().site
+            raise UpdateShapeError(site=site, actual=task.model.size, expected=manifest.size)
         flat.load_flat(model, task.model)
         work = _Work(task, study, recipe, cohort, model, manifest, digest)
         return self._train(work) if task.kind is TaskKind.TRAIN else self._evaluate(work)
@@ -144,139 +117,145 @@ class HospitalHandler:
         return study
 
     def _train(self, work: "_Work") -> Reply:
-        policy, study = read_policy(self._home.policy), work.study
-        patients = work.cohort.train.patients
+        policy, patients = read_policy(self._home.policy), work.cohort.train.patients
         _check_enough(patients, policy)
-        plan = plan_round(study, patients)
-        with self._reservation(work, plan, policy) as epsilon:
+        mechanism = _mechanism(work.study, patients)
+        with self._reservation(work, mechanism, policy):
             started = time.monotonic()
-            result = self._run_training(work, plan)
+            result = self._run_training(work, mechanism)
             report = {
                 "patients": patients,
                 "examples": len(work.cohort.train.images),
-                "steps": plan.steps,
-                "loss": result.loss,
-                "events": [event.as_json() for event in plan.events],
+                "steps": result.steps,
+                "loss": None if result.loss is None else round(result.loss, 3),
+                "events": [event.as_json() for event in result.events],
                 "dataset_digest": str(work.cohort.dataset_digest),
                 "code_digest": str(provenance.code_digest()),
                 "seconds": round(time.monotonic() - started, 3),
-                **self._privacy_report(work, plan, epsilon),
+                **self._privacy_report(work, mechanism),
             }
-            reply = self._leave(work, report, result.update)
-        return reply
+            return self._leave(work, report, result.update)
 
     def _run_training(
-        self, work: "_Work", plan: RoundPlan
-    ) -> "private_training.PrivateUpdate | training.PlainUpdate":
+        self, work: "_Work", mechanism: PatientLevelDpSgd | None
+    ) -> PrivateUpdate | PlainUpdate:
         def progress(done: int, total: int) -> None:
             self._progress(work.task, done, total)
 
-        options = work.study.training
-        if plan.noise_multiplier is None or work.study.privacy is None:
-            return training.train(
-                work.model,
-                work.cohort.train,
-                options=options,
-                steps=plan.steps,
-                seed=work.study.seed + work.task.round,
-                progress=progress,
-            )
-        return private_training.train_privately(
+        study, number = work.study, work.task.round
+        plan = local_plan(study.training, work.recipe, round_number=number)
+        if mechanism is None:
+            seed = study.seed + number
+            return train(work.model, work.cohort.train, plan=plan, seed=seed, progress=progress)
+        return train_privately(
             work.model,
             work.cohort.train,
-            options=options,
-            events=plan.events,
-            clip_norm=work.study.privacy.clip_norm,
+            plan=plan,
+            mechanism=mechanism,
+            noise=SecureRandom(),
+            sampler=SecureRandom(),
             progress=progress,
         )
 
-    def _privacy_report(self, work: "_Work", plan: RoundPlan, epsilon: float) -> dict[str, object]:
+    def _privacy_report(
+        self, work: "_Work", mechanism: PatientLevelDpSgd | None
+    ) -> dict[str, object]:
         privacy = work.study.privacy
-        if privacy is None:
+        if privacy is None or mechanism is None:
             return {}
         book = self._ledger.book(work.dataset)
-        both = spent(book.events(study=work.study.id), privacy.delta)
+        own = spent(book.events(study=work.study.id), privacy.delta)
         return {
-            "epsilon": both.epsilon,
-            "epsilon_rdp": both.epsilon_rdp,
-            "epsilon_pld": both.epsilon_pld,
+            "epsilon": own.epsilon,
+            "epsilon_rdp": own.epsilon_rdp,
+            "epsilon_pld": own.epsilon_pld,
             "delta": privacy.delta,
-            "noise_multiplier": plan.noise_multiplier,
-            "sample_rate": plan.sample_rate,
-            "clip_norm": privacy.clip_norm,
+            "noise_multiplier": mechanism.noise_multiplier,
+            "sample_rate": mechanism.sample_rate,
+            "clip_norm": mechanism.clip_norm,
         }
 
     def _evaluate(self, work: "_Work") -> Reply:
-        result = evaluation.evaluate(work.model, work.cohort.heldout, task=work.recipe.task)
+        result = evaluate(work.model, work.cohort.heldout, task=work.recipe.task)
         report = {
-            **result.as_report(),
-            "heldout_patients": work.cohort.heldout.patients,
+            **report_of(result),
             "dataset_digest": str(work.cohort.dataset_digest),
             "code_digest": str(provenance.code_digest()),
         }
         return self._leave(work, report, None)
 
     @contextmanager
-    def _reservation(self, work: "_Work", plan: RoundPlan, policy: Policy) -> Iterator[float]:
-        """Reserve the round's events, commit them when the body's update left.
+    def _reservation(
+        self, work: "_Work", mechanism: PatientLevelDpSgd | None, policy: Policy
+    ) -> Iterator[None]:
+        """Reserve the round's events; `_leave` commits them once the gate said yes.
 
-        A body that raises has let nothing out, so the reservation is voided; a
-        process that dies leaves it standing, and it counts as spent.
+        A body that raises before that has let nothing out, so the reservation is
+        voided; a process that dies leaves it standing, and it counts as spent.
         """
         privacy = work.study.privacy
-        if privacy is None:
-            yield 0.0
+        if privacy is None or mechanism is None:
+            yield
             return
-        key = f"{work.task.run}/{work.task.round}"
-        study, dataset = work.study.id, work.dataset
-        epsilon = self._reserve(work, plan, policy, privacy, key)
-        try:
-            yield epsilon
-        except BaseException:
-            self._ledger.settle(dataset, study=study, key=key, kind=EntryKind.VOIDED, at=_now())
-            raise
-        self._ledger.settle(dataset, study=study, key=key, kind=EntryKind.COMMITTED, at=_now())
-
-    def _reserve(
-        self, work: "_Work", plan: RoundPlan, policy: Policy, privacy: PrivacyPlan, key: str
-    ) -> float:
-        own = spent((*self._ledger.book(work.dataset).events(study=work.study.id),), privacy.delta)
-        if own.epsilon > privacy.epsilon:
-            raise NotApprovedError(study=work.study.id, why="its own epsilon is spent")
-        return self._ledger.reserve(
-            work.dataset,
-            study=work.study.id,
+        study, dataset, key = work.study.id, work.dataset, work.key
+        self._check_own_budget(work, mechanism, privacy)
+        self._ledger.reserve(
+            dataset,
+            study=study,
             key=key,
-            events=plan.events,
+            events=mechanism.events,
             budget=Budget(policy.dataset_epsilon, policy.dataset_delta),
             accountant=epsilon_of,
             at=_now(),
         )
+        try:
+            yield
+        except BaseException:
+            if self._ledger.book(dataset).state_of(key) is EntryKind.RESERVED:
+                self._settle(work, EntryKind.VOIDED)
+            raise
+
+    def _settle(self, work: "_Work", kind: EntryKind) -> None:
+        self._ledger.settle(work.dataset, study=work.study.id, key=work.key, kind=kind, at=_now())
+
+    def _check_own_budget(
+        self, work: "_Work", mechanism: PatientLevelDpSgd, privacy: PrivacyPlan
+    ) -> None:
+        """Refuse what would pass the epsilon that this study was approved with."""
+        book = self._ledger.book(work.dataset)
+        if book.state_of(work.key) is EntryKind.RESERVED:
+            return
+        after = epsilon_of((*book.events(study=work.study.id), *mechanism.events), privacy.delta)
+        if after > privacy.epsilon * (1 + ROUNDING):
+            raise BudgetExceededError(
+                after=f"{after:.3f}", allowed=f"{privacy.epsilon:g}", delta=f"{privacy.delta:g}"
+            )
 
     def _leave(self, work: "_Work", report: dict[str, object], update: FlatModel | None) -> Reply:
-        key = f"{work.task.run}/{work.task.round}"
         departure = Departure(
             kind=work.task.kind,
             study=work.study,
             run=work.task.run,
             round=work.task.round,
-            site=self._home.settings.site,
+            site=self._home.settings().site,
             model_digest=work.model_digest,
             update=update,
             report=report,
             manifest=work.manifest,
-            is_reserved=lambda: self._is_reserved(work, key),
+            is_reserved=lambda: self._is_reserved(work),
             is_approved=lambda: self._approved(work.task).digest == work.study.digest,
         )
         reply = release(departure, signer=self._signer)
+        if work.is_private and update is not None:
+            self._settle(work, EntryKind.COMMITTED)
         self._replies.keep(work.task, work.model_digest, reply)
         self._record(AuditKind.UPDATE_RELEASED, work.task, code="")
         return reply
 
-    def _is_reserved(self, work: "_Work", key: str) -> bool:
-        if work.study.privacy is None or work.task.kind is not TaskKind.TRAIN:
+    def _is_reserved(self, work: "_Work") -> bool:
+        if not work.is_private or work.task.kind is not TaskKind.TRAIN:
             return True
-        return self._ledger.book(work.dataset).state_of(key) is EntryKind.RESERVED
+        return self._ledger.book(work.dataset).state_of(work.key) is EntryKind.RESERVED
 
     def _record(self, kind: AuditKind, task: Task, *, code: str) -> None:
         event = AuditEvent(
@@ -286,7 +265,7 @@ class HospitalHandler:
             at=datetime.now(UTC),
             details={"task": task.kind.value, "code": code},
         )
-        audit_log.append(self._home.audit, event)
+        audit_log.append(self._home.audit_log, event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +283,16 @@ class _Work:
         """Return the name of the book: one per cohort of this hospital."""
         return self.study.cohort
 
+    @property
+    def is_private(self) -> bool:
+        """Say whether the study trains under differential privacy."""
+        return self.study.privacy is not None
+
+    @property
+    def key(self) -> str:
+        """Return what the book calls this round."""
+        return f"{self.task.run}/{self.task.round}"
+
 
 def build_handler(home: Path, *, progress: Progress | None = None) -> HospitalHandler:
     """Return the handler of a node's home, with torch on one thread."""
@@ -311,13 +300,15 @@ def build_handler(home: Path, *, progress: Progress | None = None) -> HospitalHa
     return HospitalHandler(NodeHome.open(home), progress=progress)
 
 
+def _mechanism(study: Study, patients: int) -> PatientLevelDpSgd | None:
+    if study.privacy is None:
+        return None
+    return mechanism_of_round(patients=patients, training=study.training, privacy=study.privacy)
+
+
 def _check_enough(patients: int, policy: Policy) -> None:
     if patients < policy.fewest_patients:
-        raise InvalidValueError(
-            field="patients to train on",
-            actual="too few",
-            expected=f"{policy.fewest_patients} or more, as the hospital's policy says",
-        )
+        raise PolicyPatientsError(fewest=policy.fewest_patients)
 
 
 def _now() -> str:

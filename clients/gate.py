@@ -7,6 +7,7 @@ package may build a `Reply` with an update in it.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ import numpy as np
 from federation.domain.ids import RunId, Sha256, SiteId
 from federation.domain.study import Study
 from federation.domain.update import UpdateManifest
-from federation.errors.ledger import GateRefusedError, UpdateNotFiniteError, UpdateShapeError
+from federation.errors.ledger import GateRefusedError
+from federation.errors.rounds import UpdateNotFiniteError, UpdateShapeError
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
 from federation.wire.messages import FlatModel, Reply, TaskKind
@@ -23,7 +25,7 @@ from federation.wire.messages import FlatModel, Reply, TaskKind
 SMALL_CELL = 10
 """No count of patients between 1 and this number, exclusive, leaves a hospital."""
 
-COUNTS = frozenset({"patients", "n", "positives", "negatives", "heldout_patients"})
+COUNTS = frozenset({"patients", "n", "heldout_patients"})
 REPORT_KEYS: Mapping[TaskKind, frozenset[str]] = {
     TaskKind.TRAIN: frozenset(
         {"patients", "examples", "steps", "loss", "events", "epsilon", "delta", "epsilon_rdp",
@@ -31,15 +33,13 @@ REPORT_KEYS: Mapping[TaskKind, frozenset[str]] = {
          "code_digest", "seconds"}
     ),
     TaskKind.EVALUATE: frozenset(
-        {"patients", "heldout_patients", "loss", "metrics", "positives", "negatives",
-         "histogram_positives", "histogram_negatives", "dataset_digest", "code_digest", "refused",
+        {"heldout_patients", "loss", "metrics", "refused", "dataset_digest", "code_digest",
          "seconds"}
     ),
 }  # fmt: skip
-WORDS = frozenset(
-    {"auroc", "dice", "patient bootstrap", "DeLong", "poisson-sampled-gaussian", "gaussian"}
-)
-"""The only words a report may hold besides content ids, codes and method names."""
+WORDS = frozenset({"auroc", "dice", "poisson-sampled-gaussian", "gaussian"})
+METHOD = re.compile(r"(patient bootstrap|DeLong)(, B=[0-9]{1,6})?(, 95 %)?")
+"""All that a report may hold as text besides content ids and error codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +146,10 @@ def _check_update(departure: Departure) -> None:
     if update is None:
         return
     if update.dtype != np.float32 or update.shape != (departure.manifest.size,):
-        raise UpdateShapeError(actual=update.size, expected=departure.manifest.size)
+        expected = departure.manifest.size
+        raise UpdateShapeError(site=departure.site, actual=update.size, expected=expected)
     if not np.isfinite(update).all():
-        raise UpdateNotFiniteError(round=departure.round)
+        raise UpdateNotFiniteError(site=departure.site)
 
 
 def _statement(departure: Departure) -> Statement:
@@ -177,7 +178,7 @@ def _is_plain(value: object) -> bool:
         return value is None or isinstance(value, (bool, int, float))
     is_code = value.startswith("TF") and value[2:].isdigit()
     is_digest = Sha256.pattern.fullmatch(value) is not None
-    return is_code or is_digest or value in WORDS
+    return is_code or is_digest or value in WORDS or METHOD.fullmatch(value) is not None
 
 
 def _counts(value: object) -> list[int]:

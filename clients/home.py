@@ -203,6 +203,11 @@ class NodeHome:
         return self.folder / "audit.log"
 
     @property
+    def replies(self) -> Path:
+        """Return the folder of the replies kept for repeated requests."""
+        return self.folder / "replies"
+
+    @property
     def run(self) -> Path:
         """Return the folder of sockets, process ids and run-time secrets."""
         return self.folder / "run"

@@ -97,7 +97,7 @@ def train(
     size = min(plan.batch_size, len(data.images))
     fast = precision is Precision.BFLOAT16
     total = 0.0
-    with _one_thread(), _channels_last(module, fast=fast and data.images.ndim == 4):
+    with one_thread(), _channels_last(module, fast=fast and data.images.ndim == 4):
         module.train()
         for step in range(1, steps + 1):
             places = order.next(size)
@@ -165,7 +165,7 @@ class _Shuffled:
         return taken
 
 
-class _one_thread:
+class one_thread:  # noqa: N801
     """Compute on one thread: with a second process on the machine, two are slower."""
 
     def __enter__(self) -> None:
@@ -176,7 +176,7 @@ class _one_thread:
         torch.set_num_threads(self._before)
 
 
-class _channels_last:
+class _channels_last:  # noqa: N801
     """Keep 2-D weights channels last while training, the layout bfloat16 is fast in."""
 
     def __init__(self, module: nn.Module, *, fast: bool) -> None:

@@ -6,8 +6,11 @@ and moves it into place only when all of it is there; `write_file` replaces a
 file in one step. Neither ever overwrites a home that exists.
 """
 
+import errno
 import fcntl
+import math
 import os
+import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -16,11 +19,13 @@ from pathlib import Path
 
 from federation.errors.core import InvalidValueError, UnreadableRecordError
 from federation.errors.enrolment import HomeExistsError, KeyFileUnsafeError
+from federation.errors.machine import DiskFullError
 
 PRIVATE = 0o600
 PUBLIC = 0o644
 FOLDER = 0o700
 _STAGING = ".init-"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 Setting = str | int | bool
 Settings = Mapping[str, Mapping[str, Setting]]
@@ -29,9 +34,31 @@ Settings = Mapping[str, Mapping[str, Setting]]
 def write_file(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
     """Write `content` to `path` in one step: readers see the old file or the new one.
 
-    The bytes are on disk before the name changes. Raises `OSError` when the disk
-    refuses; the old file is then untouched and nothing is left behind.
+    The bytes are on disk before the name changes. When the disk refuses, the old
+    file is untouched and nothing is left behind.
+
+    Raises
+    ------
+    DiskFullError
+        If there is no room.
+    OSError
+        If the folder cannot be written to.
     """
+    try:
+        _replace(path, content, mode=mode)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise no_room(path.parent, needed=len(content)) from error
+        raise
+
+
+def no_room(folder: Path, *, needed: int) -> DiskFullError:
+    """Return the error for `needed` bytes that do not fit on the disk of `folder`."""
+    free = shutil.disk_usage(folder).free
+    return DiskFullError(needed=math.ceil(needed / 1e6), free=int(free // 1e6))
+
+
+def _replace(path: Path, content: bytes, *, mode: int) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:

@@ -27,27 +27,78 @@ def write_atomic(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
     OSError
         If the folder is missing or may not be written.
     """
-    with _disk_full_as_error(path.parent, len(content)):
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with disk_full_as_error(path.parent, len(content)):
+        temporary = _written(path, content, mode)
+        with _removed_on_failure(temporary):
+            temporary.replace(path)
+            _keep_names(path.parent)
+
+
+def write_new(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
+    """Write `content` to `path` in one step, which must not exist yet.
+
+    Raises
+    ------
+    FileExistsError
+        If something is there; it is untouched.
+    DiskFullError, OSError
+        As `write_atomic`.
+    """
+    with disk_full_as_error(path.parent, len(content)):
+        temporary = _written(path, content, mode)
         try:
-            with os.fdopen(descriptor, "wb") as stream:
-                os.fchmod(stream.fileno(), mode)
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            path.hardlink_to(temporary)
+            _keep_names(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def require_space(folder: Path, needed_bytes: int) -> None:
+    """Raise `DiskFullError` unless the disk of an existing folder has that much room."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise _disk_full(needed_bytes, free)
+
+
+def _written(path: Path, content: bytes, mode: int) -> Path:
+    """Return a temporary file beside `path` that holds `content`, all of it on disk."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with _removed_on_failure(Path(name)), os.fdopen(descriptor, "wb") as stream:
+        os.fchmod(stream.fileno(), mode)
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return Path(name)
 
 
 @contextlib.contextmanager
-def _disk_full_as_error(folder: Path, needed_bytes: int) -> Iterator[None]:
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _keep_names(folder: Path) -> None:
+    """Bring the folder itself to disk, so that a power cut does not undo a rename."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def disk_full_as_error(folder: Path, needed_bytes: int) -> Iterator[None]:
+    """Turn the system's "no space left" inside the block into a `DiskFullError`."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        free = shutil.disk_usage(folder).free
-        needed = f"{needed_bytes / 1e6:.1f}"
-        raise DiskFullError(needed=needed, free=f"{free / 1e6:.1f}") from error
+        raise _disk_full(needed_bytes, shutil.disk_usage(folder).free) from error
+
+
+def _disk_full(needed_bytes: int, free_bytes: int) -> DiskFullError:
+    return DiskFullError(needed=f"{needed_bytes / 1e6:.1f}", free=f"{free_bytes / 1e6:.1f}")

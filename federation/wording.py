@@ -37,9 +37,16 @@ class Text:
             raise ValueError(f"both languages need the same fields: {self.en!r}, {self.zh!r}")
 
     def say(self, language: Language = Language.EN, **values: object) -> str:
-        """Return the sentence in `language` with its fields filled in."""
+        """Return the sentence in `language` with its fields filled in.
+
+        A value that is itself a `Text` without fields is said in the same language.
+        """
         template = self.zh if language is Language.ZH_HANT_TW else self.en
-        return template.format(**values)
+        said = {
+            name: value.say(language) if isinstance(value, Text) else value
+            for name, value in values.items()
+        }
+        return template.format(**said)
 
 
 def fields_of(template: str) -> frozenset[str]:

@@ -19,7 +19,8 @@ from federation.evidence import merkle
 from federation.evidence.canonical import canonical
 from federation.evidence.checkpoint import Checkpoint, verify_checkpoint
 from federation.evidence.dsse import read_envelope
-from federation.evidence.model_version import Record
+from federation.evidence.inclusion import origin_of
+from federation.evidence.model_version import LoggedStatement, Record
 from federation.evidence.statements import PredicateType, Statement
 from federation.evidence.verification import PublicKey, verify_envelope
 from registry.audit.service import verify_trail
@@ -47,13 +48,13 @@ class Audited:
         }
 
 
-def audit_log(store: Store, *, origin: str, key: PublicKey, seen: Iterable[str] = ()) -> Audited:
+def audit_log(store: Store, *, key: PublicKey, seen: Iterable[str] = ()) -> Audited:
     """Return what was checked if all of it is what was signed.
 
     Parameters
     ----------
-    origin, key
-        The log's name and the centre's key.
+    key
+        The centre's evidence key.
     seen
         Signed checkpoints kept outside the database.
 
@@ -62,58 +63,62 @@ def audit_log(store: Store, *, origin: str, key: PublicKey, seen: Iterable[str] 
     LogTamperedError
         Naming the first thing that was changed, dropped or added.
     """
+    origin = origin_of(key)
     with store.reading() as transaction:
-        leaves = _verified_leaves(transaction.log)
-        checkpoints = _verify_checkpoints(transaction.log, leaves, origin=origin, key=key)
-        _verify_seen(leaves, seen, origin=origin, key=key)
+        tree = _verified_tree(transaction.log)
+        checkpoints = _verify_checkpoints(transaction.log, tree, origin=origin, key=key)
+        for note in seen:
+            _verify_prefix(tree, _checkpoint(note, "log", origin=origin, key=key), "log")
         versions = _verify_versions(transaction, key=key)
         events = verify_trail(transaction.audit, key=key)
         _verify_events(versions, events)
-    return Audited(len(leaves), checkpoints, len(versions), len(events))
+    return Audited(tree.size, checkpoints, len(versions), len(events))
 
 
-def _verified_leaves(log: EvidenceLog) -> list[bytes]:
-    leaves: list[bytes] = []
-    nodes: dict[tuple[int, int], bytes] = {}
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The log's hashes as computed from its entries, not as stored."""
+
+    size: int
+    nodes: dict[tuple[int, int], bytes]
+
+    def read(self, level: int, position: int) -> bytes:
+        return self.nodes[level, position]
+
+
+def _verified_tree(log: EvidenceLog) -> _Tree:
+    tree = _Tree(0, {})
     for place, entry in enumerate(log.entries()):
         content = entry.envelope.encode()
         if entry.index != place:
             raise LogTamperedError(item=f"log entry {place}", why="it is missing")
         if Sha256.of(content) != entry.envelope_digest:
             raise LogTamperedError(item=f"log entry {place}", why="its digest does not fit")
-        leaves.append(merkle.leaf_hash(content))
-        for node in merkle.new_nodes(place, leaves[-1], lambda level, at: nodes[level, at]):
-            nodes[node.level, node.position] = node.hash
+        for node in merkle.new_nodes(place, merkle.leaf_hash(content), tree.read):
+            tree.nodes[node.level, node.position] = node.hash
             if log.node(node.level, node.position) != node.hash:
                 raise LogTamperedError(item=f"log entry {place}", why="its hash does not fit")
-    return leaves
+        tree = _Tree(place + 1, tree.nodes)
+    return tree
 
 
-def _verify_checkpoints(
-    log: EvidenceLog, leaves: list[bytes], *, origin: str, key: PublicKey
-) -> int:
+def _verify_checkpoints(log: EvidenceLog, tree: _Tree, *, origin: str, key: PublicKey) -> int:
     sizes = [0]
     for size, note in log.checkpoints():
         checkpoint = _checkpoint(note, f"checkpoint {size}", origin=origin, key=key)
-        _verify_prefix(leaves, checkpoint, f"checkpoint {size}")
+        _verify_prefix(tree, checkpoint, f"checkpoint {size}")
         if checkpoint.size != size:
             raise LogTamperedError(item=f"checkpoint {size}", why="it is of another size")
         sizes.append(size)
-    if sizes[-1] != len(leaves):
+    if sizes[-1] != tree.size:
         raise LogTamperedError(item="log", why="its newest checkpoint is of another size")
     return len(sizes) - 1
 
 
-def _verify_seen(leaves: list[bytes], seen: Iterable[str], *, origin: str, key: PublicKey) -> None:
-    for note in seen:
-        checkpoint = _checkpoint(note, "checkpoint kept elsewhere", origin=origin, key=key)
-        _verify_prefix(leaves, checkpoint, "log")
-
-
-def _verify_prefix(leaves: list[bytes], checkpoint: Checkpoint, item: str) -> None:
-    if checkpoint.size > len(leaves):
+def _verify_prefix(tree: _Tree, checkpoint: Checkpoint, item: str) -> None:
+    if checkpoint.size > tree.size:
         raise LogTamperedError(item=item, why=f"it once had {checkpoint.size} entries")
-    if merkle.root_of(checkpoint.size, merkle.in_memory(leaves)) != checkpoint.root:
+    if merkle.root_of(checkpoint.size, tree.read) != checkpoint.root:
         raise LogTamperedError(item=item, why="its root is another")
 
 
@@ -151,9 +156,24 @@ def _verify_version(transaction: Transaction, version: StoredVersion, *, key: Pu
         raise LogTamperedError(item=item, why="its record differs from the signed one")
     if _columns(version) != _columns_of(record):
         raise LogTamperedError(item=item, why="a column differs from the signed record")
+    if transaction.models.model_of(record.study.id) != record.id:
+        raise LogTamperedError(item=item, why="its study belongs to another model")
     for logged in record.statements:
-        if transaction.log.entry(logged.log_index).envelope_digest != logged.envelope_digest:
-            raise LogTamperedError(item=item, why="a statement of it is another")
+        _verify_statement(transaction.log, logged, item)
+
+
+def _verify_statement(log: EvidenceLog, logged: LoggedStatement, item: str) -> None:
+    entry = log.entry(logged.log_index)
+    if entry.envelope_digest != logged.envelope_digest:
+        raise LogTamperedError(item=item, why="a statement of it is another")
+    known = log.keys().get(Sha256(logged.keyid))
+    if known is None or known.key.keyid != logged.keyid or known.site != logged.site:
+        raise LogTamperedError(item=item, why="a key of its statements is missing or another")
+    verify_envelope(
+        entry.envelope,
+        trusted={known.key.keyid: known.key},
+        expected=PredicateType.of(logged.kind),
+    )
 
 
 def _columns(version: StoredVersion) -> tuple[object, ...]:

@@ -69,7 +69,6 @@ CREATE TABLE IF NOT EXISTS labels (
     value TEXT NOT NULL,
     PRIMARY KEY (instance, name)
 ) STRICT;
-CREATE TABLE IF NOT EXISTS optouts (patient TEXT PRIMARY KEY) STRICT;
 """
 
 
@@ -159,10 +158,12 @@ class Catalogue:
         ).fetchone()
         return None if row is None else str(row[0])
 
-    def has_pixels(self, pixels: str) -> bool:
-        """Tell whether an image with these pixels was admitted."""
-        found = self.db.execute("SELECT 1 FROM instances WHERE pixels = ?", (pixels,))
-        return found.fetchone() is not None
+    def instance_of_pixels(self, pixels: str) -> str | None:
+        """Return the admitted instance with these pixels, None when there is none."""
+        row = self.db.execute(
+            "SELECT instance FROM instances WHERE pixels = ?", (pixels,)
+        ).fetchone()
+        return None if row is None else str(row[0])
 
     def owner_of_study(self, study: str) -> str | None:
         """Return whose study it is, None when the study is new."""
@@ -226,28 +227,29 @@ class Catalogue:
                 found.setdefault(name, []).append(instance)
         return found
 
-    def select(self, *, modalities: tuple[str, ...], label: str) -> list[Instance]:
-        """Return admitted instances of the modalities with that label's value, in a fixed order.
+    def select(
+        self, *, modalities: tuple[str, ...], label: str, opted_out: frozenset[str]
+    ) -> tuple[list[Instance], int]:
+        """Return the images of a cohort in a fixed order, and how many patients opted out of it.
 
-        Opted-out patients are not among them.
+        `label` of an instance is None when it has none of that name.
         """
         marks = ",".join("?" * len(modalities))
-        rows = self.db.execute(_SELECT.format(marks=marks), (label, *modalities))
-        return [Instance(*row) for row in rows]
+        kept: list[Instance] = []
+        left: set[str] = set()
+        for row in self.db.execute(_SELECT.format(marks=marks), (label, *modalities)):
+            *fields, any_issuer = row
+            if {fields[2], any_issuer} & opted_out:
+                left.add(fields[2])
+            else:
+                kept.append(Instance(*fields))
+        return kept, len(left)
 
-    def opt_out(self, patients: set[str]) -> int:
-        """Add pseudonyms to the opt-outs; return how many were new."""
-        before = self.opted_out_count()
-        self.db.executemany("INSERT OR IGNORE INTO optouts VALUES (?)", [(p,) for p in patients])
-        return self.opted_out_count() - before
-
-    def opted_out(self) -> set[str]:
-        """Return the opted-out pseudonyms, of this hospital's patients or not."""
-        return {row[0] for row in self.db.execute("SELECT patient FROM optouts")}
-
-    def opted_out_count(self) -> int:
-        """Return how many pseudonyms are on the list."""
-        return int(self.db.execute("SELECT count(*) FROM optouts").fetchone()[0])
+    def described(self, instances: list[str]) -> list[dict[str, str]]:
+        """Return patient, study, sex, age, manufacturer and model of each instance."""
+        rows = self.db.execute(_DESCRIBED, (json.dumps(instances),))
+        names = ("patient", "study", "sex", "age", "manufacturer", "model")
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def label_names(self) -> list[str]:
         """Return the names of the labels that any image has."""
@@ -283,7 +285,7 @@ class Catalogue:
         rows = self.db.execute(
             "SELECT code, count(*) FROM files WHERE code IS NOT NULL GROUP BY code ORDER BY code"
         )
-        return {code: count for code, count in rows}
+        return dict(rows.fetchall())
 
     def content_digest(self) -> Sha256:
         """Return the content id of the whole catalogue: images, patients and labels."""
@@ -299,14 +301,21 @@ class Catalogue:
 
 
 _SELECT = """
-SELECT instances.instance, series, instances.patient, sha256, value
+SELECT instances.instance, series, instances.patient, sha256, value, patient_any_issuer
 FROM instances JOIN series USING (series)
 JOIN patients ON patients.patient = instances.patient
 LEFT JOIN labels ON labels.instance = instances.instance AND labels.name = ?
 WHERE modality IN ({marks})
-AND instances.patient NOT IN (SELECT patient FROM optouts)
-AND patient_any_issuer NOT IN (SELECT patient FROM optouts)
 ORDER BY instances.patient, series, instances.instance
+"""
+
+
+_DESCRIBED = """
+SELECT instances.patient, study, sex, age, manufacturer, model
+FROM instances JOIN series USING (series)
+JOIN patients ON patients.patient = instances.patient
+WHERE instance IN (SELECT value FROM json_each(?))
+ORDER BY instance
 """
 
 

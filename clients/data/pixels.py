@@ -52,7 +52,8 @@ def decode(file: Part10) -> Samples:
 def pixel_digest(samples: Samples) -> bytes:
     """Return SHA-256 over shape and little-endian samples, the same in any compression."""
     digest = hashlib.sha256(repr((samples.shape, samples.dtype.newbyteorder("<").str)).encode())
-    digest.update(np.ascontiguousarray(samples.astype(samples.dtype.newbyteorder("<"), copy=False)))
+    little = samples.astype(samples.dtype.newbyteorder("<"), copy=False)
+    digest.update(np.ascontiguousarray(little).data)
     return digest.digest()
 
 
@@ -67,7 +68,7 @@ def grey(file: Part10) -> Grey:
     picture = samples * np.float32(slope) + np.float32(intercept)
     if file.text(PHOTOMETRIC) == "MONOCHROME1":
         picture = picture.max() + picture.min() - picture
-    return picture
+    return np.asarray(picture, dtype=np.float32)
 
 
 def _native(file: Part10, value: bytes, shape: tuple[int, ...]) -> Samples:

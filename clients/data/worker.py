@@ -59,6 +59,7 @@ class _Reader:
         self.pseudonyms = Pseudonyms(base64.b64decode(setup["key"]))
         self.profile = Profile(frozenset(Option[name] for name in setup["options"]))
         self.staging = Path(setup["staging"])
+        self.staged = 0
         self.rules = IntakeRules(
             modalities=tuple(setup["modalities"]), limits=Limits(**setup["limits"])
         )
@@ -67,11 +68,9 @@ class _Reader:
         """Return what became of one file: its facts, or the code that stopped it."""
         state = "received"
         try:
-            content = path.read_bytes()
-            file = read_part10(content, self.rules.limits)
+            file = read_part10(self._content(path), self.rules.limits)
             check_screening(file, self.rules)
             source = source_identity(file)
-            # Digest what will be stored's picture from the source, before it is changed.
             pixels = pixel_digest(decode(file))
             state = "screened"
             clean = deidentify(file, self.profile, self.pseudonyms)
@@ -85,11 +84,20 @@ class _Reader:
         except OSError:
             return {"state": state, "code": CutFileError.code}
 
+    def _content(self, path: Path) -> bytes:
+        limits = self.rules.limits
+        if path.stat().st_size > limits.file_bytes:
+            raise TooManyElementsError(
+                elements=limits.elements, depth=limits.depth, megabytes=limits.file_bytes >> 20
+            )
+        return path.read_bytes()
+
     def _stage(self, clean: Deidentified, *, source: str, pixels: bytes) -> dict[str, object]:
         content = write_part10(clean.file)
         if len(content) > self.rules.limits.file_bytes:
             raise PixelsUndecodableError()
-        staged = self.staging / f"{os.getpid()}.part"
+        self.staged += 1
+        staged = self.staging / f"{os.getpid()}-{self.staged}.part"
         with staged.open("wb") as out:
             out.write(content)
             out.flush()

@@ -31,11 +31,10 @@ from federation.protocol.mapping import Progress, Proposal, RunNotice
 from federation.wire.local_sockets import socket_path
 
 SOCKET = "admin.sock"
-_ERROR_KEY = "trifed-refused-bin"
 
 
 @dataclass(frozen=True, slots=True)
-class CentreStatus:
+class LiveCentre:
     """What the running centre says of itself; `port` is the front door's."""
 
     centre: str
@@ -58,7 +57,7 @@ class AdminService(admin_pb2_grpc.AdminServicer):  # type: ignore[misc]
         control: ControlService,
         records: ControlRecords,
         sites: Sites,
-        centre: Callable[[], CentreStatus],
+        centre: Callable[[], LiveCentre],
         reload_roster: Callable[[], Awaitable[list[SiteId]]],
         shutdown: Callable[[], None],
     ) -> None:
@@ -154,7 +153,7 @@ class _coded:  # noqa: N801 - used as a function
             await self._context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 f"{error.code} {error.say_what()}",
-                ((_ERROR_KEY, mapping.write_refusal(error).SerializeToString()),),
+                ((mapping.REFUSAL_KEY, mapping.write_refusal(error).SerializeToString()),),
             )
 
 
@@ -199,10 +198,10 @@ class AdminClient:
         """Close the connection."""
         self._channel.close()
 
-    def status(self, sites: Iterable[SiteId] = ()) -> CentreStatus:
+    def status(self, sites: Iterable[SiteId] = ()) -> LiveCentre:
         """Return the centre's state and what it sees of `sites` (default: of all)."""
         reply = self._call(self._stub.Status, pb.StatusRequest(sites=sites))
-        return CentreStatus(
+        return LiveCentre(
             centre=reply.centre,
             software_version=reply.software_version,
             started=_from_ms(reply.started_unix_ms) or datetime.fromtimestamp(0, UTC),
@@ -292,8 +291,8 @@ class AdminClient:
 
     def _explain(self, error: Any) -> PlatformError:
         metadata = dict(error.trailing_metadata() or ())
-        if _ERROR_KEY in metadata:
-            return mapping.read_refusal(Refused.FromString(metadata[_ERROR_KEY]))
+        if mapping.REFUSAL_KEY in metadata:
+            return mapping.read_refusal(Refused.FromString(metadata[mapping.REFUSAL_KEY]))
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             return CentreNotRunningError(folder=self._home)
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:

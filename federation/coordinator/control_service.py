@@ -370,7 +370,9 @@ async def _refuse(context: Any, refusal: PlatformError) -> None:
     """Say no in words, as a message and as the stream's status."""
     context.set_code(grpc.StatusCode.PERMISSION_DENIED)
     context.set_details(f"{refusal.code} {refusal.say_what()}")
-    await context.write(pb.FromCentre(refused=mapping.write_refusal(refusal)))
+    refused = mapping.write_refusal(refusal)
+    context.set_trailing_metadata(((mapping.REFUSAL_KEY, refused.SerializeToString()),))
+    await context.write(pb.FromCentre(refused=refused))
 
 
 def _proposal_key(study: StudyId, digest: str) -> str:

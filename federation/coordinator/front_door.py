@@ -18,7 +18,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from federation.domain.ids import SiteId
 from federation.errors import PlatformError
@@ -35,6 +35,8 @@ ALPN = (ALPN_CONTROL, ALPN_FLEET)
 _HANDSHAKE_S = 10.0
 _BUFFER_BYTES = 2**20
 _MAX_CONNECTIONS = 4096
+_ALERT_S = 1.0
+_CLOSE_S = 1.5
 _WORDS_S = 0.5  # how long a revoked connection may still carry the refusal
 
 
@@ -96,8 +98,7 @@ class FrontDoor:
         serve_fleet: ServeFleet,
         on_revoked: Callable[[str, PlatformError], None],
     ) -> None:
-        self._make_tls = tls
-        self._tls = tls()
+        self._tls = tls
         self._identify = identify
         self._explain = explain
         self._callers = callers
@@ -108,8 +109,10 @@ class FrontDoor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
 
-    async def listen(self, host: str, port: int) -> int:
-        """Start to accept connections and return the port (asked for, or chosen when 0).
+    def bind(self, host: str, port: int) -> int:
+        """Take the port and return it (the one asked for, or chosen when 0).
+
+        Connections wait in the queue until `open`.
 
         Raises
         ------
@@ -118,12 +121,12 @@ class FrontDoor:
         """
         listener = _listening_socket(host, port)
         self._listeners.append(listener)
-        self._spawn(self._accept(listener))
         return int(listener.getsockname()[1])
 
-    def reload_tls(self) -> None:
-        """Use the server certificate that is on disk now for new connections."""
-        self._tls = self._make_tls()
+    def open(self) -> None:
+        """Start to serve the connections of every bound port."""
+        for listener in self._listeners:
+            self._spawn(self._accept(listener))
 
     def recheck(self) -> int:
         """Ask again who every open connection is; end those now refused; return how many."""
@@ -187,20 +190,27 @@ class FrontDoor:
         except (ConnectionError, TimeoutError, ssl.SSLError):
             pass  # the peer went away
         finally:
-            writer.transport.abort()
+            await _close(writer)
 
     async def _handshake(self, peer: socket.socket) -> Streams:
         loop = asyncio.get_running_loop()
         _keep_alive(peer)
+        context = self._tls()
+        alerts = _keep_alert(context)
         reader = asyncio.StreamReader(limit=_BUFFER_BYTES, loop=loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        transport, _ = await loop.connect_accepted_socket(
-            lambda: protocol,
-            peer,
-            ssl=self._tls,
-            ssl_handshake_timeout=_HANDSHAKE_S,
-            ssl_shutdown_timeout=1.0,
-        )
+        with peer.dup() as spare:
+            try:
+                transport, _ = await loop.connect_accepted_socket(
+                    lambda: protocol,
+                    peer,
+                    ssl=context,
+                    ssl_handshake_timeout=_HANDSHAKE_S,
+                    ssl_shutdown_timeout=1.0,
+                )
+            except (OSError, TimeoutError):
+                await _send_alert(spare, alerts)
+                raise
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     async def _route(
@@ -266,6 +276,49 @@ class FrontDoor:
         asyncio.get_running_loop().call_later(_WORDS_S, connection.close)
 
 
+def _keep_alert(context: ssl.SSLContext) -> list[bytes]:
+    """Return a list that gets the TLS alert of a handshake that fails in this context.
+
+    Event loops close a failed connection without sending it.
+    """
+    alerts: list[bytes] = []
+
+    def wrap_bio(incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, **options: Any) -> ssl.SSLObject:
+        session = ssl.SSLContext.wrap_bio(context, incoming, outgoing, **options)
+        shake = session.do_handshake
+
+        def do_handshake() -> None:
+            try:
+                shake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError:
+                alerts.append(outgoing.read())
+                raise
+
+        session.do_handshake = do_handshake  # type: ignore[method-assign]
+        return session
+
+    context.wrap_bio = wrap_bio  # type: ignore[method-assign,assignment]
+    return alerts
+
+
+async def _send_alert(spare: socket.socket, alerts: list[bytes]) -> None:
+    """Tell a refused peer why, in TLS's own words.
+
+    Reads what it still sends for a moment, or the system would reset the
+    connection and the peer would never see the alert.
+    """
+    loop = asyncio.get_running_loop()
+    spare.setblocking(False)
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(_ALERT_S):
+            await loop.sock_sendall(spare, b"".join(alerts))
+            spare.shutdown(socket.SHUT_WR)
+            while await loop.sock_recv(spare, 4096):
+                pass
+
+
 async def _both_ways(left: Streams, right: Streams) -> None:
     """Copy bytes in both directions until either side ends."""
     copies = [
@@ -301,9 +354,16 @@ async def _refuse_fleet(
     )
     writer.write(head.encode() + body)
     await writer.drain()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close politely: what was written is sent, but not waited for much longer than a second."""
     writer.close()
-    with suppress(TimeoutError):
-        await asyncio.wait_for(writer.wait_closed(), timeout=1.0)
+    try:
+        with suppress(OSError, TimeoutError):
+            await asyncio.wait_for(writer.wait_closed(), timeout=_CLOSE_S)
+    finally:
+        writer.transport.abort()
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:

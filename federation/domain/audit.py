@@ -14,6 +14,7 @@ class AuditKind(Enum):
     SITE_RENEWED = "site-renewed"
     SITE_REVOKED = "site-revoked"
     SERVER_RENEWED = "server-renewed"
+    STUDY_SUBMITTED = "study-submitted"
     STUDY_PROPOSED = "study-proposed"
     STUDY_APPROVED = "study-approved"
     STUDY_REFUSED = "study-refused"

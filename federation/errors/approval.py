@@ -71,7 +71,7 @@ class PolicyUnreadableError(PlatformError):
     )
 
 
-class QuorumNotReachedError(PlatformError):
+class StudyQuorumMissedError(PlatformError):
     """Too few hospitals said yes, or answered, in time."""
 
     code = "TF325"
@@ -105,3 +105,19 @@ class StudyMissingError(PlatformError):
     code = "TF327"
     what = Text(en="The centre knows no study named {study}.", zh="中心沒有名為 {study} 的研究。")
     next_step = Text(en="Known studies: {known}.", zh="已知的研究:{known}。")
+
+
+class PolicyPatientsError(PlatformError):
+    """A site has fewer patients to train on than its policy demands."""
+
+    code = "TF328"
+    what = Text(
+        en="Fewer patients than the {fewest} that the hospital's policy demands are left to "
+        "train on.",
+        zh="可用於訓練的病人少於本院政策要求的 {fewest} 位。",
+    )
+    next_step = Text(
+        en="Ingest more studies, widen the cohort, or let the data officer change "
+        "fewest_patients in policy.toml.",
+        zh="請匯入更多檢查、放寬世代條件,或由資料官修改 policy.toml 的 fewest_patients。",
+    )

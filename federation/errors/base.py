@@ -77,6 +77,13 @@ class ProblemsFound(PlatformError):
     def __reduce__(self) -> tuple[object, ...]:
         return (ProblemsFound, (self.problems,))
 
+    def say_what(self, language: Language = Language.EN) -> str:
+        """Return what happened, with every problem in the same language."""
+        listed = "".join(
+            f"\n  [{problem.code}] {problem.say(language)}" for problem in self.problems
+        )
+        return self.what.say(language, count=len(self.problems), listed=listed)
+
     def as_json(self, language: Language = Language.EN) -> dict[str, object]:  # type: ignore[override]
         """Return the JSON contract's object with every problem inside."""
         listed = [problem.as_json(language) for problem in self.problems]

@@ -224,3 +224,17 @@ class CentreBusyError(PlatformError):
         en="Try again; if it stays, read centre.log in the home's logs folder.",
         zh="請再試一次;若持續發生,請查看工作目錄 logs 資料夾中的 centre.log。",
     )
+
+
+class ProposalUnsignedError(PlatformError):
+    """A proposal is not the study the centre signed."""
+
+    code = "TF247"
+    what = Text(
+        en="The proposal {study} is not what the centre's signature covers.",
+        zh="提案 {study} 與中心簽章所涵蓋的內容不符。",
+    )
+    next_step = Text(
+        en="The centre proposes it again; if it stays, compare the study digest by telephone.",
+        zh="請中心重新提案;若仍發生,請以電話核對研究的摘要值。",
+    )

@@ -63,29 +63,15 @@ class GateRefusedError(PlatformError):
     )
 
 
-class UpdateNotFiniteError(PlatformError):
-    """Training produced numbers that are not finite."""
+class SmallGroupError(PlatformError):
+    """A result rests on so few patients that it could be turned back into persons."""
 
     code = "TF641"
     what = Text(
-        en="The update of round {round} holds values that are not finite.",
-        zh="第 {round} 輪的更新含有非有限數值。",
+        en="A result was kept inside: it rests on fewer than {threshold} patients of a group.",
+        zh="結果留在院內:其中一組的病人少於 {threshold} 位。",
     )
     next_step = Text(
-        en="Lower the learning rate of the study and propose it again.",
-        zh="請降低研究的學習率後重新提案。",
-    )
-
-
-class UpdateShapeError(PlatformError):
-    """An update is not of the shape the recipe declares."""
-
-    code = "TF642"
-    what = Text(
-        en="The array holds {actual} numbers, but the recipe declares {expected}.",
-        zh="陣列有 {actual} 個數值,但配方宣告為 {expected} 個。",
-    )
-    next_step = Text(
-        en="Check that the centre and the node run the same version and the same recipe.",
-        zh="請確認中心與節點使用相同版本與相同配方。",
+        en="Hold out more patients, or evaluate at more sites.",
+        zh="請保留更多病人作評估,或在更多站點評估。",
     )

@@ -279,20 +279,6 @@ class FleetRequestMalformedError(PlatformError):
     )
 
 
-class CentreUnreachableError(PlatformError):
-    """The node's forwarder cannot reach the centre's front door."""
-
-    code = "TF440"
-    what = Text(
-        en="The centre at {address} cannot be reached ({reason}).",
-        zh="無法連上位於 {address} 的中心({reason})。",
-    )
-    next_step = Text(
-        en="Check the network and the centre's address; the node tries again by itself.",
-        zh="請檢查網路與中心位址;節點會自行重試。",
-    )
-
-
 class UpdateFormError(PlatformError):
     """An update is not a flat array of float32 numbers."""
 

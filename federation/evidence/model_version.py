@@ -16,6 +16,7 @@ from federation.errors.registry import RecordInvalidError
 from federation.evidence.canonical import canonical, digest_of, parse
 
 SMALL_CELL = 10
+MAX_STATEMENTS = 2000  # so that the signed record stays below the 1 MiB of an envelope
 RECORD_SCHEMA = "trifed.model-version/1"
 
 _StudyId = Annotated[str, Field(pattern=rf"^(?:{StudyId.pattern.pattern})$")]
@@ -67,7 +68,7 @@ class _Value(BaseModel):
 class Bilingual(_Value):
     """One text in both languages; the JSON keys are ``zh-TW`` and ``en``."""
 
-    zh: Paragraph = Field(alias="zh-TW")
+    zh: Paragraph = Field(validation_alias="zh-TW", serialization_alias="zh-TW")
     en: Paragraph
 
 
@@ -205,13 +206,13 @@ class _Facts(_Value):
     recipe: RecipeRef
     model: ModelFile
     rounds: Rounds
-    participants: Annotated[tuple[Participant, ...], Field(min_length=1, max_length=10_000)]
-    evaluations: Annotated[tuple[SiteMetric, ...], Field(max_length=100_000)]
+    participants: Annotated[tuple[Participant, ...], Field(min_length=1, max_length=500)]
+    evaluations: Annotated[tuple[SiteMetric, ...], Field(max_length=1000)]
     pooled: Annotated[tuple[PooledMetric, ...], Field(max_length=100)]
-    privacy: Annotated[tuple[PrivacyStatement | NoPrivacyStatement, ...], Field(max_length=10_000)]
+    privacy: Annotated[tuple[PrivacyStatement | NoPrivacyStatement, ...], Field(max_length=500)]
     code: CodeRef
     environment: Environment
-    refused: Annotated[tuple[RefusedPart, ...], Field(max_length=10_000)] = ()
+    refused: Annotated[tuple[RefusedPart, ...], Field(max_length=500)] = ()
     supersedes: EntryId | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -229,7 +230,7 @@ class _Facts(_Value):
 class Candidate(_Facts):
     """A trained model as the centre hands it in."""
 
-    statements: Annotated[tuple[SubmittedStatement, ...], Field(max_length=100_000)] = ()
+    statements: Annotated[tuple[SubmittedStatement, ...], Field(max_length=MAX_STATEMENTS)] = ()
 
     @classmethod
     def from_json(cls, content: bytes) -> "Candidate":
@@ -257,7 +258,7 @@ class Record(_Facts):
     version: Version
     state: Literal["draft"]
     created: Moment
-    statements: Annotated[tuple[LoggedStatement, ...], Field(max_length=100_000)]
+    statements: Annotated[tuple[LoggedStatement, ...], Field(max_length=MAX_STATEMENTS)]
 
     @property
     def entry(self) -> str:

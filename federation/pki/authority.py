@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from federation.domain.ids import SiteId
@@ -134,7 +134,7 @@ def node_names(site: SiteId) -> list[x509.GeneralName]:
 
 def new_csr(key: TlsPrivateKey, *, site: SiteId) -> x509.CertificateSigningRequest:
     """Return a node's request for a certificate, signed with its own key."""
-    algorithm = hashes.SHA256() if isinstance(key, ec.EllipticCurvePrivateKey) else None
+    algorithm = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     return (
         x509.CertificateSigningRequestBuilder()
         .subject_name(_name(site))

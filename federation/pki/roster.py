@@ -32,6 +32,7 @@ from federation.errors.enrolment import (
     SiteUnknownError,
     WrongSiteError,
 )
+from federation.homes import no_room
 from federation.pki.authority import (
     certificate_pem,
     is_issued_by,
@@ -47,6 +48,7 @@ from federation.pki.requests import VerifiedRequest, check_not_expired
 
 _VERSION = 1
 _WAIT_S = 30.0
+_WRITE_BYTES = 1_000_000
 _SCHEMA = """
 CREATE TABLE sites (
     site TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL,
@@ -307,6 +309,8 @@ class Roster:
             database.execute("PRAGMA synchronous=FULL")
             yield database
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise no_room(self.path.parent, needed=_WRITE_BYTES) from error
             raise UnreadableRecordError(kind="roster", why=str(error)) from error
         finally:
             database.close()

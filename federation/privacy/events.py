@@ -122,9 +122,7 @@ def event_from_json(raw: object) -> PrivacyEvent:
     """
     kind = raw.get("kind") if isinstance(raw, Mapping) else None
     if not isinstance(raw, Mapping) or not isinstance(kind, str) or kind not in EVENT_KINDS:
-        raise UnknownPrivacyEventError(
-            kind=repr(kind)[:60], known=", ".join(sorted(EVENT_KINDS))
-        )
+        raise UnknownPrivacyEventError(kind=repr(kind)[:60], known=", ".join(sorted(EVENT_KINDS)))
     made, fields = EVENT_KINDS[kind]
     if set(raw) - {"kind"} != fields:
         raise _invalid(kind, "fields", sorted(map(str, raw))[:9], ", ".join(sorted(fields)))

@@ -129,14 +129,13 @@ class Book:
 
         A reservation whose fate is unknown after a crash counts as spent.
         """
-        voided = {entry.key for entry in self.entries if entry.kind is EntryKind.VOIDED}
-        return tuple(
-            event
-            for entry in self.entries
-            if entry.kind is EntryKind.RESERVED and entry.key not in voided
-            if study is None or entry.study == study
-            for event in entry.events
-        )
+        standing: dict[str, tuple[PrivacyEvent, ...]] = {}
+        for entry in self.entries:
+            if entry.kind is EntryKind.VOIDED:
+                standing.pop(entry.key, None)
+            elif entry.kind is EntryKind.RESERVED and study in (None, entry.study):
+                standing[entry.key] = entry.events
+        return tuple(event for events in standing.values() for event in events)
 
     def check_affordable(
         self, events: Iterable[PrivacyEvent], *, budget: Budget, accountant: Accountant
@@ -173,8 +172,7 @@ class Book:
             If a key is reserved twice, or settled without an open reservation.
         """
         current = self.state_of(key)
-        allowed = {None: {EntryKind.RESERVED}, EntryKind.RESERVED: _SETTLING}.get(current, set())
-        if kind not in allowed:
+        if kind not in _MAY_FOLLOW[current]:
             raise LedgerEntryRefusedError(
                 key=key, wanted=kind.value, current=current.value if current else "nothing"
             )
@@ -193,7 +191,12 @@ class Book:
         return Book((*self.entries, entry))
 
 
-_SETTLING = {EntryKind.COMMITTED, EntryKind.VOIDED}
+_MAY_FOLLOW: dict[EntryKind | None, frozenset[EntryKind]] = {
+    None: frozenset({EntryKind.RESERVED}),
+    EntryKind.RESERVED: frozenset({EntryKind.COMMITTED, EntryKind.VOIDED}),
+    EntryKind.VOIDED: frozenset({EntryKind.RESERVED}),
+    EntryKind.COMMITTED: frozenset(),
+}
 
 
 def verify_chain(entries: Iterable[Entry]) -> Book:

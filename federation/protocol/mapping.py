@@ -27,6 +27,9 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 _MAX_TEXT = 2000
 _MAX_LISTED = 64
 
+REFUSAL_KEY = "trifed-refused-bin"
+"""Trailing metadata that carries a `Refused` beside a status, in case its message is lost."""
+
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

@@ -74,7 +74,8 @@ class ResidualBlock(nn.Module):
         """Return features of shape (n, channels_out, H/stride, W/stride)."""
         ready = self.before(images)
         skipped = images if self.shortcut is None else self.shortcut(ready)
-        return skipped + self.second(self.between(self.first(ready)))
+        added: Tensor = skipped + self.second(self.between(self.first(ready)))
+        return added
 
 
 class ResidualNetwork(nn.Module):
@@ -106,8 +107,9 @@ class ResidualNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits of shape (n, classes) for images of shape (n, C, H, W)."""
-        features = self.after(self.body(images))
-        return self.head(features.mean(dim=(2, 3)))
+        features = self.after(self.body(images)).mean(dim=(2, 3))
+        logits: Tensor = self.head(features)
+        return logits
 
 
 def _residual_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:

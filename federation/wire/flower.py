@@ -145,9 +145,9 @@ def _array_record(flat: FlatModel) -> ArrayRecord:
     if flat.ndim != 1 or flat.size < 1:
         raise ValueError(f"a model is one flat array, got shape {flat.shape}")
     raw = np.ascontiguousarray(flat, dtype="<f4")
-    array = Array("float32", (raw.size,), RAW_FLOAT32, b"")
-    array.data = raw.view(np.uint8).data
-    return ArrayRecord({"flat": array})
+    record = ArrayRecord({"flat": Array("float32", (raw.size,), RAW_FLOAT32, b"")})
+    record["flat"].data = raw.view(np.uint8).data
+    return record
 
 
 def _flat(record: object, limit_bytes: int, malformed: Malformed) -> NDArray[np.float32]:

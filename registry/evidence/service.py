@@ -1,34 +1,15 @@
 """Append statements to the log, sign its state, and prove what it holds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from federation.domain.ids import Sha256
 from federation.errors.registry import LogRangeError
 from federation.evidence import merkle
 from federation.evidence.checkpoint import Checkpoint, sign_checkpoint
+from federation.evidence.inclusion import Inclusion, origin_of
 from federation.evidence.merkle import Node
 from federation.evidence.signing import Signer
 from registry.evidence.ports import EvidenceLog, LogEntry
-
-
-@dataclass(frozen=True, slots=True)
-class Inclusion:
-    """That entry `index` is in the log of `size` entries; hashes are 32 bytes."""
-
-    index: int
-    size: int
-    leaf: bytes
-    path: tuple[bytes, ...]
-
-    def as_json(self) -> dict[str, object]:
-        """Return the proof as JSON, hashes in hexadecimal."""
-        return {
-            "index": self.index,
-            "size": self.size,
-            "leaf": self.leaf.hex(),
-            "path": [step.hex() for step in self.path],
-        }
 
 
 def append(log: EvidenceLog, envelopes: Sequence[str]) -> list[int]:
@@ -49,9 +30,9 @@ def append(log: EvidenceLog, envelopes: Sequence[str]) -> list[int]:
     return places
 
 
-def seal(log: EvidenceLog, *, origin: str, signer: Signer) -> str:
+def seal(log: EvidenceLog, *, signer: Signer) -> str:
     """Sign the log's present state, keep the checkpoint and return it."""
-    size = log.size()
+    size, origin = log.size(), origin_of(signer.public_key)
     note = sign_checkpoint(Checkpoint(origin, size, merkle.root_of(size, log.node)), signer)
     log.add_checkpoint(size, note)
     return note

@@ -25,12 +25,13 @@ from federation.errors.registry import (
     RunRegisteredError,
 )
 from federation.evidence.canonical import canonical
+from federation.evidence.inclusion import Inclusion
 from federation.evidence.keyring import KnownKey
 from federation.evidence.model_version import RECORD_SCHEMA, Candidate, LoggedStatement, Record
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
 from registry.audit.service import record as record_event
-from registry.evidence.service import Inclusion, append, prove_inclusion, seal
+from registry.evidence.service import append, prove_inclusion, seal
 from registry.models.artefacts import model_file
 from registry.models.checks import Vouched, check_facts, vouch
 from registry.models.numbers import model_id, next_version, parse_entry
@@ -64,8 +65,6 @@ class Registrar:
         Where they are kept.
     signer
         The centre's evidence key.
-    origin
-        The log's name in its checkpoints.
     artefacts
         The folder that model files lie in.
     keys
@@ -76,7 +75,6 @@ class Registrar:
 
     store: Store
     signer: Signer
-    origin: str
     artefacts: Path
     keys: Callable[[], Iterable[KnownKey]]
     clock: Callable[[], datetime]
@@ -132,7 +130,7 @@ class Registrar:
     ) -> StoredVersion:
         envelope = sign_dsse(statement_of(record), self.signer)
         (index,) = append(transaction.log, [envelope])
-        seal(transaction.log, origin=self.origin, signer=self.signer)
+        seal(transaction.log, signer=self.signer)
         stored = StoredVersion(
             entry=record.entry,
             model=record.id,

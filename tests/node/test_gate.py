@@ -9,7 +9,8 @@ import pytest
 
 from clients.gate import RULES, Departure, digest_of_array, release
 from federation.domain.ids import RunId, Sha256, SiteId
-from federation.errors.ledger import GateRefusedError, UpdateNotFiniteError, UpdateShapeError
+from federation.errors.ledger import GateRefusedError
+from federation.errors.rounds import UpdateNotFiniteError, UpdateShapeError
 from federation.evidence.signing import Signer, new_key
 from federation.evidence.statements import PredicateType
 from federation.evidence.verification import trusted_keys, verify_envelope

@@ -76,6 +76,15 @@ def test_a_voided_round_costs_nothing(store: LedgerStore) -> None:
     assert reserve(store, "cxr-2026.1/2", epsilon=1.0) == 1.0
 
 
+def test_a_voided_round_may_be_tried_again_and_then_counts(store: LedgerStore) -> None:
+    reserve(store, "cxr-2026.1/1", epsilon=1.0)
+    settle(store, "cxr-2026.1/1", EntryKind.VOIDED)
+    reserve(store, "cxr-2026.1/1", epsilon=1.0)
+
+    with pytest.raises(BudgetExceededError):
+        reserve(store, "cxr-2026.1/2", epsilon=1.0)
+
+
 def test_a_reservation_without_an_end_counts_as_spent_after_a_restart(tmp_path: Path) -> None:
     reserve(LedgerStore(tmp_path / "ledger.db"), "cxr-2026.1/1")
 

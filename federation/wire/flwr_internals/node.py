@@ -8,13 +8,13 @@ private run folder, so the client's `insecure` is overridden.
 """
 
 import functools
+import importlib
 import threading
 import time
 import types
 from pathlib import Path
 from typing import Any
 
-import flwr.supernode.cli.flower_supernode as command
 import flwr.supernode.fleet_http_connection as connection
 import flwr.supernode.servicer.runtime.runtime_handlers as handlers
 import flwr.supernode.start_client_internal as loop
@@ -24,8 +24,13 @@ from flwr.supernode.nodestate.in_memory_nodestate import InMemoryNodeState
 
 from federation.wire.flwr_internals.calls import over_socket
 
+command: Any = importlib.import_module("flwr.supernode.cli.flower_supernode")
+"""Imported by name: its package hides the module behind the function of that name."""
+
 _EXECUTOR_WAIT_S = 10.0
 _KEEP_ALIVE_S = 75
+_IDLE_S = 3.0
+_BETWEEN_PULLS_S = 0.02
 
 
 class Waits:
@@ -41,8 +46,11 @@ class Waits:
         self._happened.set()
 
     def sleep(self, longest_s: float) -> None:
-        """Wait like `time.sleep`, but only until something happens."""
-        self._happened.wait(longest_s)
+        """Wait like `time.sleep`, but only until something happens.
+
+        An idle loop hardly waits at all: its next pull waits at the SuperLink.
+        """
+        self._happened.wait(_BETWEEN_PULLS_S if longest_s >= _IDLE_S else longest_s)
         self._happened.clear()
 
     def while_receiving(self, pull: Any) -> Any:

@@ -106,12 +106,17 @@ def _read_record(
         return ConfigRecord.inflate(content)
     if kind != ArrayRecord.__qualname__ or len(children) != 1:
         raise malformed(field="record", problem="neither settings nor one array")
-    return ArrayRecord.inflate(
-        content, {children[0]: _read_array(children[0], fetch, limit, malformed)}
-    )
+    array, data = _read_array(children[0], fetch, limit, malformed)
+    record = ArrayRecord.inflate(content, {children[0]: array})
+    for copy in record.values():
+        copy.data = data
+    return record
 
 
-def _read_array(object_id: str, fetch: Fetch, limit: int, malformed: Malformed) -> Array:
+def _read_array(
+    object_id: str, fetch: Fetch, limit: int, malformed: Malformed
+) -> tuple[Array, memoryview]:
+    """Return an array without its data, and the data: Flower would copy it."""
     content = fetch(object_id)
     chunks = _children_of(content, Array.__qualname__, malformed)
     about = json.loads(_body(content).tobytes())
@@ -120,10 +125,7 @@ def _read_array(object_id: str, fetch: Fetch, limit: int, malformed: Malformed) 
         raise ModelTooLargeError(size_bytes=size_bytes, limit_bytes=limit)
     order = [chunks[int(index)] for index in about["arraychunk_ids"]]
     data = _gather(order, fetch, size_bytes, malformed)
-    array = Array(about["dtype"], tuple(about["shape"]), about["stype"], b"")
-    array.data = data
-    array.__dict__["_object_id"] = object_id
-    return array
+    return Array(about["dtype"], tuple(about["shape"]), about["stype"], b""), data
 
 
 def _gather(order: list[str], fetch: Fetch, size_bytes: int, malformed: Malformed) -> memoryview:

@@ -1,0 +1,183 @@
+"""A whole fleet as real processes on this machine: one centre, some nodes, mutual TLS.
+
+For measuring and for the slow tests. The homes are made the way an operator
+makes them (invite, sign, join); the centre is the product's own; each node runs
+forwarder, SuperNode and an executor that answers PING.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import psutil
+
+from clients.enrolment import init_node, join_node
+from clients.flower.executor import executor_command
+from clients.flower.supernode import node_environment, supernode_command, wake
+from clients.home import NodeHome
+from federation.coordinator.home import CentreHome
+from federation.domain.ids import RunId, Sha256, SiteId, StudyId
+from federation.homes import write_file
+from federation.operations.enrolment import init_centre, invite_site, sign_request
+from federation.pki.keys import flower_key_pem
+from federation.pki.requests import EnrolmentRequest
+from federation.server_app.rounds import OpenedRun, RoundDriver, RoundOrder, wait_online
+from federation.server_app.superlink import RegisteredSite, list_nodes, superlink_address
+from federation.settings import CHILD_THREADS
+from federation.wire.messages import TaskKind
+
+ROOT = Path(__file__).resolve().parent.parent
+STUDY, RUN = StudyId("bench"), RunId("bench.1")
+DIGEST = Sha256.of(b"bench")
+
+
+@dataclass
+class Fleet:
+    """One centre and its nodes; stop it in any case."""
+
+    folder: Path
+    sites: Sequence[SiteId]
+    centre: CentreHome = field(init=False)
+    nodes: dict[SiteId, NodeHome] = field(default_factory=dict)
+    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def make_homes(self) -> None:
+        """Found the centre and enrol every site."""
+        now = datetime.now(UTC)
+        address = f"127.0.0.1:{free_port()}"
+        self.centre = init_centre(self.folder / "c", name="Centre", address=address, now=now)
+        for site in self.sites:
+            invitation = invite_site(self.centre, site=site, name=str(site), now=now)
+            node = init_node(self.folder / site, invitation=invitation, now=now)
+            request = EnrolmentRequest.from_bytes(node.request_file.read_bytes())
+            join_node(node, sign_request(self.centre, request, now=now), now=now)
+            self.nodes[site] = node
+
+    def start_centre(self) -> None:
+        """Serve the centre and wait for its SuperLink."""
+        code = "import sys,pathlib;from federation.coordinator.serve import serve_centre;"
+        self._start("centre", [sys.executable, "-c", f"{code}serve_centre(pathlib.Path(sys.argv[1]))",
+                               str(self.centre.folder)])  # fmt: skip
+        ready = self.centre.run / "centre.json"
+        _until(ready.exists, 60, "the centre")
+
+    def start_node(self, site: SiteId) -> None:
+        """Run a node's forwarder, SuperNode and PING executor."""
+        home = self.nodes[site].folder
+        env = node_environment(home)
+        forward = [sys.executable, "-m", "benchmarks.fleet_forward", str(home)]
+        self._start(f"{site}.forwarder", forward, env)
+        _until((home / "run" / "fleet.sock").exists, 20, "the forwarder")
+        self._start(f"{site}.supernode", supernode_command(home), env)
+        self._start(f"{site}.executor", executor_command(home, ping_only=True), env)
+
+    def wait_online(self, sites: Sequence[SiteId], *, timeout_s: float = 60) -> frozenset[SiteId]:
+        """Return the sites that are connected once all are, or the time is over."""
+        return wait_online(self.registered, sites, timeout_s=timeout_s)
+
+    def registered(self) -> Mapping[SiteId, RegisteredSite]:
+        """Return the sites that the SuperLink knows."""
+        keys = {
+            entry.site: flower_key_pem(entry.flower_key)
+            for entry in self.centre.roster().entries()
+            if entry.flower_key
+        }
+        return list_nodes(self.address, keys)
+
+    @property
+    def address(self) -> str:
+        """Return where the SuperLink listens."""
+        return superlink_address(self.centre.folder)
+
+    def driver(self) -> RoundDriver:
+        """Return a driver, not started."""
+        return RoundDriver(home=self.centre.folder, address=self.address)
+
+    def announce(self, opened: OpenedRun) -> None:
+        """Give every node the centre's notice of a run, as its agent would."""
+        import json
+
+        notice = {"study": STUDY, "run": RUN, "over": False, "flower_run": opened.flower_run,
+                  "bundle_digest": opened.bundle_digest}  # fmt: skip
+        for node in self.nodes.values():
+            folder = node.run / "notices"
+            folder.mkdir(exist_ok=True)
+            write_file(folder / f"{RUN}.json", json.dumps(notice).encode())
+
+    def wake(self, sites: Sequence[SiteId]) -> None:
+        """Poke nodes, as their agents would."""
+        for site in sites:
+            wake(self.nodes[site].folder)
+
+    def ping_order(self, model: Path, number: int, sites: Sequence[SiteId]) -> RoundOrder:
+        """Return the order of a PING round."""
+        registered = self.registered()
+        return RoundOrder(
+            number=number, kind=TaskKind.PING, study=STUDY, run=RUN, study_digest=DIGEST,
+            model=model, result=model.with_name("result.npy"),
+            nodes={site: registered[site].node for site in sites},
+            quorum=len(sites), deadline_s=120,
+        )  # fmt: skip
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """Return the CPU time so far of every process, by name."""
+        found = {}
+        for name, child in self.children.items():
+            process = psutil.Process(child.pid)
+            for member in [process, *process.children(recursive=True)]:
+                label = name if member.pid == child.pid else f"{name}.child"
+                times = member.cpu_times()
+                found[label] = times.user + times.system
+        return found
+
+    def stop(self) -> None:
+        """End every process that was started."""
+        for child in self.children.values():
+            child.send_signal(signal.SIGTERM)
+        for child in self.children.values():
+            try:
+                child.wait(5)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def _start(
+        self, name: str, command: list[str], env: Mapping[str, str] | None = None
+    ) -> None:
+        log: IO[bytes]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.children[name] = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                env={**(env or os.environ), **CHILD_THREADS}, start_new_session=True,
+            )  # fmt: skip
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def write_model(path: Path, size_mb: float) -> Path:
+    """Write a random flat model of about `size_mb` (10^6 bytes)."""
+    size = max(int(size_mb * 1e6 / 4), 1)
+    np.save(path, np.random.default_rng(7).standard_normal(size, dtype=np.float32))
+    return path
+
+
+def _until(done: object, seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while not done():  # type: ignore[operator]
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} was not ready after {seconds} s")
+        time.sleep(0.02)

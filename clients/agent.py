@@ -1,0 +1,136 @@
+"""`trifed node serve`: everything of a hospital's node that must run.
+
+One process holds the control channel and the forwarder (the two outbound
+connections, both to the centre's one port) and keeps two children alive: Flower's
+SuperNode and the resident executor. SIGTERM stops all of it; a killed agent takes
+its children along (they are on a leash). `run/node.json` says how it stands.
+"""
+
+import asyncio
+import logging
+import os
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from clients.control import ControlClient, Pace
+from clients.flower.executor import executor_command
+from clients.flower.forwarder import Forwarder
+from clients.flower.supernode import node_environment, supernode_command, wake
+from clients.home import NodeHome
+from clients.progress import read_progress
+from federation import provenance
+from federation.errors import PlatformError
+from federation.errors.enrolment import NotJoinedError
+from federation.settings import CHILD_THREADS
+from federation.supervision.children import ChildPlan, Supervisor
+from federation.supervision.process import log_to, run_until_done, stop_event, write_state
+from federation.supervision.single import only_one
+
+log = logging.getLogger(__name__)
+
+STATE_FILE = "node.json"
+
+
+def serve_node(folder: Path, *, ping_only: bool = False, pace: Pace | None = None) -> None:
+    """Serve the node of a home until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    folder
+        The node's home.
+    ping_only
+        Answer PING tasks only, without importing torch; for measuring.
+    pace
+        How patiently to dial the centre.
+
+    Raises
+    ------
+    HomeMissingError, NotJoinedError, AlreadyRunningError
+        Before anything is started.
+    """
+    home = NodeHome.open(folder)
+    if not home.has_joined:
+        raise NotJoinedError(site=home.settings().site)
+    log_to(home.logs / "node.log")
+    with only_one(home.run / "node.lock", kind="node"):
+        run_until_done(_Agent(home, ping_only=ping_only, pace=pace).serve())
+
+
+class _Agent:
+    """The parts of one running node."""
+
+    def __init__(self, home: NodeHome, *, ping_only: bool, pace: Pace | None) -> None:
+        self._home = home
+        self._settings = home.settings()
+        self._started = datetime.now(UTC)
+        self._forwarder = Forwarder(home, self._settings, on_error=_log_error)
+        self._supervisor = Supervisor(
+            [
+                self._plan("supernode", supernode_command(home.folder)),
+                self._plan("executor", executor_command(home.folder, ping_only=ping_only)),
+            ],
+            on_change=self._write_state,
+        )
+        self._control = ControlClient(
+            home,
+            on_wake=partial(wake, home.folder),
+            progress=partial(read_progress, home.run),
+            on_change=self._write_state,
+            pace=pace,
+        )
+
+    async def serve(self) -> None:
+        stop = stop_event()
+        async with AsyncExitStack() as stack:
+            stack.callback((self._home.run / STATE_FILE).unlink, missing_ok=True)
+            (self._home.run / "notices").mkdir(mode=0o700, exist_ok=True)
+            self._forwarder.start()
+            stack.callback(self._forwarder.close)
+            self._supervisor.start()
+            stack.push_async_callback(self._supervisor.stop)
+            await self._until_stopped(stop)
+            log.info("the node stops")
+
+    async def _until_stopped(self, stop: asyncio.Event) -> None:
+        """Hold the channel until asked to stop, or until a part fails, which raises why."""
+        tasks = [
+            asyncio.ensure_future(work)
+            for work in (stop.wait(), self._control.run(), self._supervisor.wait())
+        ]
+        done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    def _plan(self, name: str, command: list[str]) -> ChildPlan:
+        return ChildPlan(
+            name=name,
+            command=lambda: command,
+            environment={**node_environment(self._home.folder), **CHILD_THREADS},
+            log_file=self._home.logs / f"{name}.log",
+        )
+
+    def _write_state(self) -> None:
+        channel = self._control.status
+        state = {
+            "pid": os.getpid(),
+            "site": self._settings.site,
+            "centre": self._settings.address,
+            "state": channel.state.value,
+            "since": channel.since.isoformat(),
+            "centre_software": channel.centre_software,
+            "error": channel.error.as_json() if channel.error else None,
+            "children": {name: child.pid for name, child in self._supervisor.children.items()},
+            "starts": {name: child.starts for name, child in self._supervisor.children.items()},
+            "started": self._started.isoformat(),
+            "software_version": provenance.software_version(),
+        }
+        write_state(self._home.run / STATE_FILE, state)
+
+
+def _log_error(error: PlatformError) -> None:
+    log.warning("[%s] %s", error.code, error.say())

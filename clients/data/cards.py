@@ -1,0 +1,105 @@
+"""Describe a hospital's data without showing anybody in it: counts and dataset cards.
+
+`dataset_card` gives the fields of a DatasetCard that the node itself knows;
+people add legal basis, approvals and the label process. Every count below ten
+is suppressed, and a table in which one cell is suppressed shows no total that
+would give it away.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from clients.data.catalogue import Catalogue, Instance, cohort_digest, suppressed
+from clients.data.cohort import PREPARATION, select
+from clients.data.optout import load_optouts
+from clients.data.profile import DEFAULT_OPTIONS, Profile
+from federation.domain.recipe import Recipe
+from federation.domain.site import Site
+
+AGE_BANDS = (18, 40, 60, 75)
+
+
+def catalogue_summary(data: Path) -> dict[str, Any]:
+    """Return counts by modality and body part, label names, and quarantine codes.
+
+    Counts of patients and images are suppressed; quarantine counts are files
+    that were not admitted, for the hospital's own eyes.
+    """
+    with Catalogue(data) as catalogue:
+        return {
+            **catalogue.counts(),
+            "labels": catalogue.label_names(),
+            "quarantined": catalogue.quarantined(),
+            "digest": str(catalogue.content_digest()),
+        }
+
+
+def dataset_card(data: Path, recipe: Recipe, *, site: Site) -> dict[str, Any]:
+    """Return what this node can say of the cohort a recipe would use.
+
+    Raises
+    ------
+    CohortEmptyError
+        If there is no image for the recipe.
+    OptOutListError
+        If it is unknown who opted out.
+    """
+    chosen, opted_out = select(data, recipe)
+    with Catalogue(data) as catalogue:
+        described = catalogue.described([item.instance for item in chosen])
+    patients = {row["patient"]: row for row in described}
+    profile = Profile(DEFAULT_OPTIONS)
+    return {
+        "site": str(site.id),
+        "recipe": recipe.name,
+        "patients": suppressed(len(patients)),
+        "studies": suppressed(len({row["study"] for row in described})),
+        "images": suppressed(len(described)),
+        "label": recipe.label,
+        "label_prevalence": _prevalence(chosen),
+        "sex": table(row["sex"] or "unknown" for row in patients.values()),
+        "age_band": table(age_band(row["age"]) for row in patients.values()),
+        "scanner": table(_scanner(row) for row in described),
+        "period": None,
+        "deidentification": {
+            "profile": profile.method[0],
+            "table_sha256": profile.table.sha256,
+            "codes": [code for code, _ in profile.codes],
+            "pixels_inspected": False,
+        },
+        "prepared_data_hash": str(cohort_digest(chosen)),
+        "preparation": PREPARATION,
+        "split_policy": "by patient, SHA-256 of study and pseudonym",
+        "opt_out": {
+            "list_version": str(load_optouts(data).version),
+            "excluded": suppressed(opted_out),
+        },
+    }
+
+
+def table(values: Iterable[str]) -> dict[str, int | str]:
+    """Return counts by value, each below ten suppressed, and the next one with a lone one."""
+    counts = Counter(values)
+    hidden = {name for name, count in counts.items() if suppressed(count) != count}
+    if len(hidden) == 1 and len(counts) > 1:
+        hidden.add(min((n for n in counts if n not in hidden), key=lambda n: (counts[n], n)))
+    return {n: "suppressed" if n in hidden else count for n, count in sorted(counts.items())}
+
+
+def age_band(age: str) -> str:
+    """Return the band of a DICOM age (``045Y``): under 18, 18-39, 40-59, 60-74, 75 and over."""
+    if len(age) != 4 or not age[:3].isdecimal():
+        return "unknown"
+    years = int(age[:3]) if age[3] == "Y" else 0
+    places = sum(years >= limit for limit in AGE_BANDS)
+    return ("under 18", "18-39", "40-59", "60-74", "75 and over")[places]
+
+
+def _prevalence(chosen: list[Instance]) -> dict[str, int | str]:
+    return table(item.label for item in chosen if item.label is not None)
+
+
+def _scanner(row: dict[str, str]) -> str:
+    return f"{row['manufacturer'] or 'unknown'} {row['model']}".strip()

@@ -1,0 +1,353 @@
+"""Take a folder of DICOM files into the hospital's store, file by file, and lose none.
+
+Every file walks through `INCOMING`: received -> screened -> de-identified ->
+admitted, or quarantined with a code at any step. Reading happens in worker
+processes (`workers.py`); the parent settles one file at a time, in path order,
+in one SQLite transaction, so an intake that is killed goes on where it stopped
+and a second run changes nothing. What is admitted lies in ``data/dicom``;
+nothing of a quarantined file is kept but its code.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from clients.data import labelling
+from clients.data.catalogue import Catalogue, KnownFile
+from clients.data.labels import NAME, read_labels
+from clients.data.optout import KEY_FILE, OptOuts, load_optouts
+from clients.data.profile import DEFAULT_OPTIONS, Option, load_table
+from clients.data.pseudonyms import Pseudonyms
+from clients.data.screening import IntakeRules
+from clients.data.workers import WorkerPool
+from federation.domain.transitions import Transitions
+from federation.errors.data import (
+    DuplicateError,
+    InstanceConflictError,
+    IntakeBusyError,
+    IntakeDiskError,
+    IntakeFolderError,
+    OptedOutError,
+    PatientWithTwoIdentitiesError,
+)
+
+STORE = "dicom"
+STAGING = "staging"
+LOCK = "intake.lock"
+FILES_PER_WORKER = 12
+
+
+class IncomingState(Enum):
+    """Where an incoming file stands."""
+
+    RECEIVED = "received"
+    SCREENED = "screened"
+    DEIDENTIFIED = "de-identified"
+    ADMITTED = "admitted"
+    QUARANTINED = "quarantined"
+
+
+INCOMING = Transitions(
+    start=IncomingState.RECEIVED,
+    table={
+        IncomingState.RECEIVED: frozenset({IncomingState.SCREENED, IncomingState.QUARANTINED}),
+        IncomingState.SCREENED: frozenset({IncomingState.DEIDENTIFIED, IncomingState.QUARANTINED}),
+        IncomingState.DEIDENTIFIED: frozenset({IncomingState.ADMITTED, IncomingState.QUARANTINED}),
+        IncomingState.ADMITTED: frozenset(),
+        IncomingState.QUARANTINED: frozenset(),
+    },
+)
+
+Progress = Callable[[int, int], None]
+"""Called with files done and files given."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of every file given: admitted + quarantined + duplicates = given.
+
+    Files known from an earlier run count by what became of them then; `new` is
+    how many were admitted by this run. Never holds anything of a patient.
+    """
+
+    given: int
+    admitted: int
+    quarantined: dict[str, int]
+    duplicates: int
+    new: int
+    labels: dict[str, int]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON contract's object."""
+        return {
+            "given": self.given,
+            "admitted": self.admitted,
+            "quarantined": self.quarantined,
+            "duplicates": self.duplicates,
+            "new": self.new,
+            "labels": self.labels,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def ingest(
+    data: Path,
+    path: Path,
+    *,
+    labels: Path | None = None,
+    rules: IntakeRules | None = None,
+    options: frozenset[Option] = DEFAULT_OPTIONS,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Take every file below `path` into the data folder `data`.
+
+    Parameters
+    ----------
+    data
+        The node's data folder (``<home>/data``); made when absent.
+    path
+        A folder, searched to any depth, or one file.
+    labels
+        The label file; ``labels.csv`` in `path` is found by itself.
+    rules
+        What is accepted; any imaging modality when None.
+    workers
+        Reader processes; as many as cores (at most 8) when None.
+
+    Raises
+    ------
+    IntakeFolderError
+        If there is no file at `path`.
+    LabelFileError
+        If the label file is unusable; checked before anything is taken in.
+    IntakeBusyError
+        If another intake holds this data folder.
+    IntakeDiskError
+        If the disk does not take what must be written; run again later.
+    """
+    started = time.monotonic()
+    label_file = labels or _label_file_of(path)
+    table = None if label_file is None else read_labels(label_file)
+    files = _files_below(path, label_file)
+    try:
+        with _locked(data), Catalogue(data) as catalogue:
+            work = _Intake(data, catalogue, rules or IntakeRules(), options)
+            work.run(files, workers or _worker_count(len(files)), progress)
+            counted = (
+                {}
+                if table is None or label_file is None
+                else labelling.apply_labels(
+                    data,
+                    catalogue,
+                    table,
+                    folder=label_file.parent,
+                    root=path if path.is_dir() else path.parent,
+                    instance_of=work.instance_of,
+                    pseudonyms=work.pseudonyms,
+                )
+            )
+    except OSError as error:
+        raise IntakeDiskError(why=error.strerror or type(error).__name__) from error
+    return work.report(labels=counted, seconds=time.monotonic() - started)
+
+
+@dataclass
+class _Intake:
+    """One run: the tallies, and what each path turned out to be."""
+
+    data: Path
+    catalogue: Catalogue
+    rules: IntakeRules
+    options: frozenset[Option]
+    admitted: int = 0
+    duplicates: int = 0
+    new: int = 0
+    quarantined: Counter[str] = field(default_factory=Counter)
+    instance_of: dict[Path, str] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.pseudonyms = Pseudonyms.open_or_create(self.data / KEY_FILE)
+        self.optouts: OptOuts = load_optouts(self.data)
+        self.rules_key = _rules_key(self.rules, self.options)
+        self.staging = self.data / STAGING
+        self.staging.mkdir(mode=0o700, exist_ok=True)
+        for left in self.staging.glob("*.part"):  # of a run that was killed
+            left.unlink()
+
+    def run(self, files: list[Path], workers: int, progress: Progress | None) -> None:
+        """Settle every file in order; only files not known yet go to a worker."""
+        plan = ((path, self._content(path)) for path in files)
+        with WorkerPool(
+            count=workers,
+            pseudonyms=self.pseudonyms,
+            options=self.options,
+            rules=self.rules,
+            staging=self.staging,
+        ) as pool:
+            for number, (path, content, found) in enumerate(self._answers(pool, plan), 1):
+                known = self._settle(content, found) if found is not None else None
+                self._count(path, content, known)
+                if progress is not None:
+                    progress(number, len(files))
+
+    def _answers(
+        self, pool: WorkerPool, plan: Iterator[tuple[Path, str]]
+    ) -> Iterator[tuple[Path, str, dict[str, Any] | None]]:
+        """Yield every file with its worker's answer, None where its content is known."""
+        order: list[tuple[Path, str, bool]] = []
+        asked: set[str] = set()
+
+        def unknown() -> Iterator[Path]:
+            for path, content in plan:
+                fresh = content not in asked and not self._is_known(content)
+                asked.add(content)
+                order.append((path, content, fresh))
+                if fresh:
+                    yield path
+
+        for answer in pool.read(unknown()):
+            while not order[0][2]:
+                path, content, _ = order.pop(0)
+                yield path, content, None
+            path, content, _ = order.pop(0)
+            yield path, content, answer
+        for path, content, _ in order:
+            yield path, content, None
+
+    def _is_known(self, content: str) -> bool:
+        known = self.catalogue.known(content)
+        return known is not None and known.rules == self.rules_key
+
+    def _content(self, path: Path) -> str:
+        with path.open("rb") as file:
+            return self.pseudonyms.content(hashlib.file_digest(file, "sha256").digest())
+
+    def _settle(self, content: str, found: dict[str, Any]) -> KnownFile:
+        """Decide one file and write it with its outcome, in one transaction."""
+        state = IncomingState(found["state"])
+        code = found.get("code")
+        with self.catalogue.transaction():
+            instance = found.get("instance")
+            if code is None:
+                code, instance = self._verdict(found)
+            if code is None:
+                INCOMING.check(state, IncomingState.ADMITTED)
+                self._store(found)
+                self.catalogue.admit(found)
+                self.new += 1
+            else:
+                INCOMING.check(state, IncomingState.QUARANTINED)
+            ended = IncomingState.QUARANTINED if code else IncomingState.ADMITTED
+            known = KnownFile(ended.value, code, instance, self.rules_key)
+            self.catalogue.remember(content, known)
+        if code is not None and "staged" in found:
+            (self.staging / found["staged"]).unlink()
+        return known
+
+    def _verdict(self, found: dict[str, Any]) -> tuple[str | None, str | None]:
+        """Return the code that keeps a clean file out, and the instance it stands for."""
+        if {found["patient"], found["patient_any_issuer"]} & self.optouts.patients:
+            return OptedOutError.code, None
+        instance = str(found["instance"])
+        there = self.catalogue.pixels_of(instance)
+        if there is not None:
+            same = there == found["pixels"]
+            return (DuplicateError.code, instance) if same else (InstanceConflictError.code, None)
+        twin = self.catalogue.instance_of_pixels(found["pixels"])
+        if twin is not None:
+            return DuplicateError.code, twin
+        owner = self.catalogue.owner_of_study(found["study"])
+        study = self.catalogue.study_of_series(found["series"])
+        if owner not in (None, found["patient"]) or study not in (None, found["study"]):
+            return PatientWithTwoIdentitiesError.code, None
+        return None, instance
+
+    def _store(self, found: dict[str, Any]) -> None:
+        target = stored_path(self.data, found["instance"])
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.staging / found["staged"]).replace(target)
+
+    def _count(self, path: Path, content: str, known: KnownFile | None) -> None:
+        known = known or self.catalogue.known(content)
+        assert known is not None
+        again = content in self.seen
+        self.seen.add(content)
+        if known.instance is not None:
+            self.instance_of[path] = known.instance
+        if again or known.code == DuplicateError.code:
+            self.duplicates += 1
+        elif known.code is None:
+            self.admitted += 1
+        else:
+            self.quarantined[known.code] += 1
+
+    def report(self, *, labels: dict[str, int], seconds: float) -> IngestReport:
+        """Return the tallies."""
+        return IngestReport(
+            given=self.admitted + self.duplicates + self.quarantined.total(),
+            admitted=self.admitted,
+            quarantined=dict(sorted(self.quarantined.items())),
+            duplicates=self.duplicates,
+            new=self.new,
+            labels=labels,
+            seconds=seconds,
+        )
+
+
+def stored_path(data: Path, instance: str) -> Path:
+    """Return where an admitted instance lies: two digits of its hash, then its UID."""
+    shard = hashlib.sha256(instance.encode()).hexdigest()[:2]
+    return data / STORE / shard / f"{instance}.dcm"
+
+
+def _label_file_of(path: Path) -> Path | None:
+    beside = (path if path.is_dir() else path.parent) / NAME
+    return beside if beside.is_file() else None
+
+
+def _files_below(path: Path, labels: Path | None) -> list[Path]:
+    """Return the regular files in path order, without the label file and its masks."""
+    if path.is_file():
+        return [path]
+    found = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else []
+    files = [item for item in found if item != labels and item.suffix != ".npy"]
+    if not files:
+        raise IntakeFolderError()
+    return files
+
+
+def _worker_count(files: int) -> int:
+    return max(1, min(os.cpu_count() or 1, 8, files // FILES_PER_WORKER + 1))
+
+
+def _rules_key(rules: IntakeRules, options: frozenset[Option]) -> str:
+    """Return a short name of the rules: a file is read again when they change."""
+    parts = [sorted(rules.modalities), sorted(option.name for option in options)]
+    packed = json.dumps([*parts, load_table().sha256, rules.limits.file_bytes])
+    return hashlib.sha256(packed.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(data / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise IntakeBusyError() from error
+    else:
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,148 @@
+"""Keep a few reader processes at work and survive each of their deaths.
+
+`WorkerPool.read(paths)` yields one answer a path, in the order given, whatever
+order they finish in. A worker that crashes, answers nonsense or passes its time
+costs the file it held (TF509) and is replaced. JSON lines over pipes: nothing
+is pickled, and a worker whose parent dies reads end-of-file and ends.
+"""
+
+import base64
+import json
+import os
+import queue
+import selectors
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+from clients.data.profile import Option
+from clients.data.pseudonyms import Pseudonyms
+from clients.data.screening import IntakeRules
+from federation.errors.data import WorkerLostError
+
+START_S = 60.0
+AHEAD = 8
+LONGEST_ANSWER = 64 * 1024 * 1024
+_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "HOME")
+
+
+class WorkerPool:
+    """A context manager around `count` workers that stage into one folder."""
+
+    def __init__(
+        self,
+        *,
+        count: int,
+        pseudonyms: Pseudonyms,
+        options: frozenset[Option],
+        rules: IntakeRules,
+        staging: Path,
+    ) -> None:
+        self.rules = rules
+        self.count = count
+        self.setup = json.dumps(
+            {
+                "key": base64.b64encode(pseudonyms.key).decode(),
+                "options": sorted(option.name for option in options),
+                "modalities": list(rules.modalities),
+                "limits": asdict(rules.limits),
+                "memory_bytes": rules.memory_bytes,
+                "staging": str(staging),
+            }
+        )
+        self.idle: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
+        self.threads = ThreadPoolExecutor(count, thread_name_prefix="intake")
+        for _ in range(count):
+            self.idle.put(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.threads.shutdown(wait=True, cancel_futures=True)
+        while not self.idle.empty():
+            worker = self.idle.get()
+            if worker is not None:
+                worker.stop()
+
+    def read(self, paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
+        """Yield the answer of each path in order; at most a few are held ahead."""
+        waiting: deque[Future[dict[str, Any]]] = deque()
+        for path in paths:
+            waiting.append(self.threads.submit(self._one, path))
+            if len(waiting) > AHEAD * self.count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _one(self, path: Path) -> dict[str, Any]:
+        worker = self.idle.get()
+        try:
+            worker = worker or _Worker(self.setup)
+            return worker.ask(path, self.rules.timeout_s)
+        except WorkerLostError as lost:
+            if worker is not None:
+                worker.stop()
+            worker = None
+            return {"state": "received", "code": lost.code}
+        finally:
+            self.idle.put(worker)
+
+
+class _Worker:
+    """One reader process."""
+
+    def __init__(self, setup: str) -> None:
+        kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+        self.process = subprocess.Popen(  # the set-up, with its key, goes through the pipe
+            [sys.executable, "-W", "ignore", "-m", "clients.data.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        )
+        self.buffer = b""
+        if self._exchange(setup, START_S) != "ready":
+            self.stop()
+            raise WorkerLostError(why="no start")
+
+    def ask(self, path: Path, timeout_s: float) -> dict[str, Any]:
+        answer = self._exchange(json.dumps({"path": str(path)}), timeout_s)
+        if not isinstance(answer, dict):
+            raise WorkerLostError(why="answer")
+        return answer
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def _exchange(self, line: str, timeout_s: float) -> object:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(line.encode() + b"\n")
+            self.process.stdin.flush()
+            return json.loads(self._line(time.monotonic() + timeout_s))
+        except (BrokenPipeError, ValueError) as error:
+            raise WorkerLostError(why="crash") from error
+
+    def _line(self, deadline: float) -> bytes:
+        assert self.process.stdout is not None
+        descriptor = self.process.stdout.fileno()
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            while b"\n" not in self.buffer:
+                left = deadline - time.monotonic()
+                if left <= 0 or not selector.select(left):
+                    raise WorkerLostError(why="time")
+                part = os.read(descriptor, 1 << 16)
+                if not part or len(self.buffer) > LONGEST_ANSWER:
+                    raise WorkerLostError(why="crash or memory")
+                self.buffer += part
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line

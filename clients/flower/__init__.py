@@ -1,0 +1,1 @@
+"""The Flower edge at a hospital: forwarder, SuperNode and resident executor."""

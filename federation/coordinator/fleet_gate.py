@@ -1,0 +1,328 @@
+"""Let nodes through to Flower's Fleet API and to nothing else.
+
+The SuperLink serves its Control and Runtime APIs, which have no login, on the
+same socket. So each request is parsed (h11), must be a POST to one of Flower's
+Fleet paths spelled exactly so, with one Content-Length and the Flower node key
+that was enrolled for the connection's certificate, and is then written anew:
+nothing of the original head is passed on but the headers named here. Bodies are
+counted while they stream; they are never held as a whole. Everything else is
+answered in words and the connection ends.
+
+Used by the front door: `serve_fleet(reader, writer, identity, ...)`.
+"""
+
+import asyncio
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import h11
+
+from federation.domain.ids import SiteId
+from federation.errors.base import PlatformError
+from federation.errors.rounds import (
+    FleetRequestMalformedError,
+    FlowerKeyRefusedError,
+    PathRefusedError,
+    SuperLinkUnreachableError,
+)
+from federation.wire.local_sockets import path_of
+
+ROUTES = frozenset(
+    f"/v1/fleet/{name}".encode()
+    for name in (
+        "activate-node",
+        "deactivate-node",
+        "send-node-heartbeat",
+        "pull-messages",
+        "push-messages",
+        "get-run",
+        "get-fab",
+        "push-object",
+        "pull-object",
+        "confirm-message-received",
+    )
+)
+"""What a SuperNode asks. Registering is the centre's own, so it is not here."""
+
+MAX_BODY_BYTES = 64 << 20
+MAX_HEAD_BYTES = 16 << 10
+
+KEY_HEADER = b"flwr-public-key"
+_PASSED = frozenset(
+    {
+        b"content-type",
+        b"accept",
+        KEY_HEADER,
+        b"flwr-signature",
+        b"flwr-timestamp",
+        b"flwr-component-name",
+        b"flwr-package-name",
+        b"flwr-package-version",
+    }
+)
+_RETURNED = frozenset({b"content-type"})
+_PIECE = 1 << 20
+_IDLE_S = 120.0
+_ANSWER_S = 60.0
+_KEPT_UPSTREAM = 64
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+EnrolledKey = Callable[[SiteId], bytes | None]
+"""Return the Flower key (PEM) enrolled for a site, or None."""
+
+
+class Identity(Protocol):
+    """Who holds the connection's certificate."""
+
+    @property
+    def site(self) -> SiteId:
+        """Return the site it was issued to."""
+        ...
+
+
+@dataclass(slots=True)
+class Upstream:
+    """Kept connections to one SuperLink."""
+
+    address: str
+    _idle: list[Streams] = field(default_factory=list)
+
+    async def take(self) -> Streams:
+        """Return a connection, a kept one if there is one.
+
+        Raises
+        ------
+        SuperLinkUnreachableError
+            If the SuperLink does not listen.
+        """
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof() and not writer.is_closing():
+                return reader, writer
+            writer.close()
+        path: Path = path_of(self.address)
+        try:
+            return await asyncio.open_unix_connection(path, limit=_PIECE)
+        except OSError as error:
+            raise SuperLinkUnreachableError(address=self.address) from error
+
+    def keep(self, streams: Streams) -> None:
+        """Keep a connection whose last answer was read to its end."""
+        if len(self._idle) < _KEPT_UPSTREAM:
+            self._idle.append(streams)
+        else:
+            streams[1].close()
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        while self._idle:
+            self._idle.pop()[1].close()
+
+
+async def serve_fleet(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    identity: Identity,
+    upstream: Upstream,
+    *,
+    enrolled_key: EnrolledKey,
+) -> None:
+    """Serve one node's connection until it ends or says something it may not.
+
+    Parameters
+    ----------
+    identity
+        From the connection's client certificate.
+    upstream
+        The SuperLink; shared by all connections of a front door.
+    enrolled_key
+        Asked at every request, so that a changed roster counts at once.
+    """
+    gate = _Connection(reader, writer, identity.site, upstream, enrolled_key)
+    with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
+        while await gate.serve_one():
+            pass
+    with suppress(OSError):
+        writer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    path: bytes
+    headers: list[tuple[bytes, bytes]]
+    length: int
+
+
+class _Connection:
+    """One node's connection: request after request."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        site: SiteId,
+        upstream: Upstream,
+        enrolled_key: EnrolledKey,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._site = site
+        self._upstream = upstream
+        self._enrolled_key = enrolled_key
+        self._ahead = b""
+
+    async def serve_one(self) -> bool:
+        """Serve one request; tell whether another may follow."""
+        try:
+            head = await self._read_head()
+            if head is None:
+                return False
+            await self._relay(head)
+        except PlatformError as error:
+            status = 502 if isinstance(error, SuperLinkUnreachableError) else 403
+            await self._refuse(error, status)
+            return False
+        return True
+
+    async def _read_head(self) -> _Head | None:
+        """Return the next request's head, checked, or None at the connection's end."""
+        parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        content, self._ahead = self._ahead, b""
+        while True:
+            try:
+                if content:
+                    parser.receive_data(content)
+                event = parser.next_event()
+            except h11.RemoteProtocolError as error:
+                raise FleetRequestMalformedError(problem="not HTTP/1.1 as it should be") from error
+            if isinstance(event, h11.Request):
+                self._ahead = parser.trailing_data[0]
+                return self._checked(event)
+            content = await asyncio.wait_for(self._reader.read(_PIECE), _IDLE_S)
+            if not content:
+                return None
+
+    def _checked(self, request: h11.Request) -> _Head:
+        """Raise unless this is a request that Flower's SuperNode would send."""
+        if request.method != b"POST" or request.target not in ROUTES:
+            raise PathRefusedError(path=_printable(request.method + b" " + request.target))
+        if request.http_version != b"1.1":
+            raise FleetRequestMalformedError(problem="not HTTP/1.1")
+        names = [name for name, _ in request.headers]
+        for name in (b"transfer-encoding", b"upgrade", b"expect", b"trailer", b"te"):
+            if name in names:
+                raise FleetRequestMalformedError(problem=f"header {name.decode()}")
+        if any(names.count(name) > 1 for name in (*_PASSED, b"content-length", b"host")):
+            raise FleetRequestMalformedError(problem="a header twice")
+        headers = dict(request.headers)
+        length = headers.get(b"content-length", b"")
+        if not length.isdigit() or len(length) > 12 or int(length) > MAX_BODY_BYTES:
+            raise FleetRequestMalformedError(problem="no usable Content-Length")
+        self._check_key(headers.get(KEY_HEADER, b""))
+        passed = [(name, value) for name, value in request.headers if name in _PASSED]
+        return _Head(bytes(request.target), passed, int(length))
+
+    def _check_key(self, header: bytes) -> None:
+        enrolled = self._enrolled_key(self._site)
+        try:
+            shown = base64.b64decode(header, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise FlowerKeyRefusedError(site=self._site) from error
+        if enrolled is None or not hmac.compare_digest(shown, enrolled):
+            raise FlowerKeyRefusedError(site=self._site)
+
+    async def _relay(self, head: _Head) -> None:
+        """Send the request on and the answer back; the node repeats what failed with 502."""
+        reader, writer = await self._upstream.take()
+        try:
+            writer.write(_request_head(head))
+            await self._pass_body(head.length, writer)
+            closing = await asyncio.wait_for(self._pass_answer(reader), _ANSWER_S)
+        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
+            writer.close()
+            raise SuperLinkUnreachableError(address=self._upstream.address) from error
+        except BaseException:
+            writer.close()
+            raise
+        if closing:
+            writer.close()
+        else:
+            self._upstream.keep((reader, writer))
+
+    async def _pass_body(self, length: int, writer: asyncio.StreamWriter) -> None:
+        left = length
+        while left:
+            content = self._ahead or await asyncio.wait_for(self._reader.read(_PIECE), _IDLE_S)
+            if not content:
+                raise asyncio.IncompleteReadError(b"", left)
+            piece, self._ahead = content[:left], content[left:]
+            writer.write(piece)
+            left -= len(piece)
+            await writer.drain()
+        await writer.drain()
+
+    async def _pass_answer(self, reader: asyncio.StreamReader) -> bool:
+        """Write the answer anew; tell whether the SuperLink closes after it."""
+        parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        parser.send(h11.Request(method="POST", target="/", headers=[("host", "superlink")]))
+        parser.send(h11.EndOfMessage())
+        while True:
+            event = parser.next_event()
+            if isinstance(event, h11.Response):
+                break
+            content = await reader.read(_PIECE)
+            if not content:
+                raise asyncio.IncompleteReadError(b"", None)
+            parser.receive_data(content)
+        headers = dict(event.headers)
+        length = int(headers.get(b"content-length", b"0"))
+        returned = [(name, value) for name, value in event.headers if name in _RETURNED]
+        self._writer.write(_answer_head(event.status_code, returned, length))
+        await self._pass_back(length, parser.trailing_data[0], reader)
+        return headers.get(b"connection", b"").lower() == b"close"
+
+    async def _pass_back(self, length: int, content: bytes, reader: asyncio.StreamReader) -> None:
+        left = length
+        while left:
+            content = content or await reader.read(min(_PIECE, left))
+            if not content or len(content) > left:
+                raise asyncio.IncompleteReadError(b"", left)
+            self._writer.write(content)
+            left -= len(content)
+            content = b""
+            await self._writer.drain()
+        await self._writer.drain()
+
+    async def _refuse(self, error: PlatformError, status: int) -> None:
+        body = json.dumps({"error": error.as_json()}, ensure_ascii=False).encode()
+        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+        self._writer.write(_answer_head(status, headers, len(body)) + body)
+        with suppress(OSError):
+            await self._writer.drain()
+
+
+def _request_head(head: _Head) -> bytes:
+    lines = [b"POST " + head.path + b" HTTP/1.1", b"host: superlink"]
+    lines += _lines(head.headers)
+    lines.append(b"content-length: %d" % head.length)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _answer_head(status: int, headers: Iterable[tuple[bytes, bytes]], length: int) -> bytes:
+    lines = [b"HTTP/1.1 %d -" % status, *_lines(headers), b"content-length: %d" % length]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    return [name + b": " + value for name, value in headers]
+
+
+def _printable(content: bytes) -> str:
+    return ascii(content[:120].decode("latin-1"))

@@ -15,24 +15,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import psutil
 
 from clients.enrolment import init_node, join_node
-from clients.flower.executor import executor_command
-from clients.flower.supernode import node_environment, supernode_command, wake
 from clients.home import NodeHome
+from federation.coordinator.admin import AdminClient
 from federation.coordinator.home import CentreHome
 from federation.domain.ids import RunId, Sha256, SiteId, StudyId
-from federation.homes import write_file
 from federation.operations.enrolment import init_centre, invite_site, sign_request
 from federation.pki.keys import flower_key_pem
 from federation.pki.requests import EnrolmentRequest
+from federation.protocol.mapping import RunNotice
 from federation.server_app.rounds import OpenedRun, RoundDriver, RoundOrder, wait_online
 from federation.server_app.superlink import RegisteredSite, list_nodes, superlink_address
 from federation.settings import CHILD_THREADS
+from federation.wire.child_environment import LARGE_BUFFERS
 from federation.wire.messages import TaskKind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,14 +70,10 @@ class Fleet:
         _until(ready.exists, 60, "the centre")
 
     def start_node(self, site: SiteId) -> None:
-        """Run a node's forwarder, SuperNode and PING executor."""
-        home = self.nodes[site].folder
-        env = node_environment(home)
-        forward = [sys.executable, "-m", "benchmarks.fleet_forward", str(home)]
-        self._start(f"{site}.forwarder", forward, env)
-        _until((home / "run" / "fleet.sock").exists, 20, "the forwarder")
-        self._start(f"{site}.supernode", supernode_command(home), env)
-        self._start(f"{site}.executor", executor_command(home, ping_only=True), env)
+        """Serve a node; its executor answers PING only."""
+        code = "import sys,pathlib;from clients.agent import serve_node;"
+        code += "serve_node(pathlib.Path(sys.argv[1]),ping_only=True)"
+        self._start(site, [sys.executable, "-c", code, str(self.nodes[site].folder)])
 
     def wait_online(self, sites: Sequence[SiteId], *, timeout_s: float = 60) -> frozenset[SiteId]:
         """Return the sites that are connected once all are, or the time is over."""
@@ -102,21 +97,13 @@ class Fleet:
         """Return a driver, not started."""
         return RoundDriver(home=self.centre.folder, address=self.address)
 
-    def announce(self, opened: OpenedRun) -> None:
-        """Give every node the centre's notice of a run, as its agent would."""
-        import json
-
-        notice = {"study": STUDY, "run": RUN, "over": False, "flower_run": opened.flower_run,
-                  "bundle_digest": opened.bundle_digest}  # fmt: skip
-        for node in self.nodes.values():
-            folder = node.run / "notices"
-            folder.mkdir(exist_ok=True)
-            write_file(folder / f"{RUN}.json", json.dumps(notice).encode())
-
-    def wake(self, sites: Sequence[SiteId]) -> None:
-        """Poke nodes, as their agents would."""
-        for site in sites:
-            wake(self.nodes[site].folder)
+    def announce(self, opened: OpenedRun, sites: Sequence[SiteId]) -> None:
+        """Let the centre vouch for a run to its nodes, over the control channel."""
+        notice = RunNotice(STUDY, RUN, opened.flower_run, opened.bundle_digest)
+        with AdminClient(self.centre.folder) as admin:
+            known = admin.notify(notice, sites=sites, wait_s=20)
+        if set(known) != set(sites):
+            raise TimeoutError(f"only {sorted(known)} know of the run")
 
     def ping_order(self, model: Path, number: int, sites: Sequence[SiteId]) -> RoundOrder:
         """Return the order of a PING round."""
@@ -134,14 +121,14 @@ class Fleet:
         for name, child in self.children.items():
             process = psutil.Process(child.pid)
             for member in [process, *process.children(recursive=True)]:
-                label = name if member.pid == child.pid else f"{name}.child"
                 times = member.cpu_times()
+                label = name if member.pid == child.pid else f"{name}.{_role(member)}"
                 found[label] = times.user + times.system
         return found
 
     def stop(self) -> None:
         """End every process that was started."""
-        for child in self.children.values():
+        for child in reversed(self.children.values()):
             child.send_signal(signal.SIGTERM)
         for child in self.children.values():
             try:
@@ -150,15 +137,17 @@ class Fleet:
                 child.kill()
                 child.wait()
 
-    def _start(
-        self, name: str, command: list[str], env: Mapping[str, str] | None = None
-    ) -> None:
-        log: IO[bytes]
+    def _start(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.children[name] = subprocess.Popen(
                 command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                env={**(env or os.environ), **CHILD_THREADS}, start_new_session=True,
+                env={**os.environ, **LARGE_BUFFERS, **CHILD_THREADS}, start_new_session=True,
             )  # fmt: skip
+
+
+def _role(process: psutil.Process) -> str:
+    words = process.cmdline()
+    return words[2].rsplit(".", 1)[-1] if len(words) > 2 and words[1] == "-m" else "child"
 
 
 def free_port() -> int:

@@ -23,8 +23,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import grpc
-
 from clients.home import NodeHome, NodeSettings
 from clients.proposals import take_proposal, withdraw_proposal
 from federation import provenance
@@ -45,6 +43,7 @@ from federation.protocol import mapping
 from federation.protocol.generated import control_pb2 as pb
 from federation.protocol.generated import control_pb2_grpc
 from federation.protocol.mapping import Card, Hello, Progress, Receipt, SignedDecision
+from federation.protocol.transport import grpc
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,8 @@ from datetime import date, timedelta
 from typing import TypeGuard
 
 import numpy as np
+from pydicom.charset import python_encoding
+from pydicom.uid import UID_dictionary
 
 from clients.data.elements import (
     PIXEL_DATA,
@@ -265,7 +267,12 @@ def _dummy(tag: int, vr: str) -> Element | None:
 
 def _uids(work: _Pass, element: Element) -> str:
     sources = [part.strip(" \0") for part in element.text().split("\\")]
-    return "\\".join(work.pseudonyms.uid(source) if source else "" for source in sources)
+    return "\\".join(_uid(work, source) for source in sources)
+
+
+def _uid(work: _Pass, source: str) -> str:
+    """Return a registered UID as it is, any other one remapped."""
+    return source if not source or source in UID_dictionary else work.pseudonyms.uid(source)
 
 
 def _shifted(work: _Pass, element: Element, vr: str) -> Element:
@@ -326,8 +333,6 @@ def _is_standard_code(elements: Sequence[Element]) -> bool:
 
 def _charsets(declared: str) -> list[str]:
     """Return Python encodings for Specific Character Set; none when it is not understood."""
-    from pydicom.charset import python_encoding
-
     terms = [term.strip() for term in declared.split("\\")] if declared else [""]
     found = [python_encoding.get(term) for term in terms]
     return [encoding for encoding in found if encoding] if all(found) else []
@@ -445,9 +450,13 @@ def _only_stored_bits(value: bytes, file: Part10) -> bytes:
     kind = np.dtype(f"{file.encoding.order}{'i' if signed else 'u'}{allocated // 8}")
     usable = len(value) - len(value) % kind.itemsize
     samples = np.frombuffer(value[:usable], kind)
+    low, most = (
+        (-(1 << (stored - 1)), (1 << (stored - 1)) - 1) if signed else (0, (1 << stored) - 1)
+    )
+    if not samples.size or (samples.max() <= most and samples.min() >= low):
+        return value  # the usual case: no copy
     spare = allocated - stored
-    clean = (samples << spare) >> spare
-    return value if np.array_equal(clean, samples) else clean.astype(kind).tobytes()
+    return ((samples << spare) >> spare).astype(kind).tobytes()
 
 
 def _statement(profile: Profile, file: Part10) -> list[Element]:

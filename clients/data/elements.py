@@ -19,6 +19,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
+    UID_dictionary,
 )
 
 from federation.errors.data import (
@@ -153,6 +154,8 @@ def read_part10(content: bytes, limits: Limits) -> Part10:
     syntax = next((e.text() for e in meta if e.tag == 0x00020010), "")
     if not syntax:
         raise NotDicomFileError()
+    if syntax not in UID_dictionary:
+        raise UnreadableElementError(where="(0002,0010)")
     body, start = content, walker.at
     if syntax == DeflatedExplicitVRLittleEndian:
         body, start = _inflate(content[walker.at :], limits), 0
@@ -169,12 +172,18 @@ def write_part10(file: Part10) -> bytes:
     length = Element(0x00020000, "UL", struct.pack("<I", len(out)))
     head = bytearray(PREAMBLE)
     _write(head, length, EXPLICIT_LITTLE)
-    body = bytearray()
+    parts: list[bytes | bytearray] = []
     for element in sorted(file.dataset, key=lambda item: item.tag):
-        _write(body, element, file.encoding)
+        if element.items is None:  # pixels are joined once, never copied on the way
+            before, after = _around(element, file.encoding)
+            parts += (before, element.value, after)
+        else:
+            sequence = bytearray()
+            _write(sequence, element, file.encoding)
+            parts.append(sequence)
     if file.transfer_syntax == DeflatedExplicitVRLittleEndian:
-        body = bytearray(_deflate(bytes(body)))
-    return bytes(head + out + body)
+        parts = [_deflate(b"".join(parts))]
+    return b"".join((head, out, *parts))
 
 
 def fragments_of(value: bytes) -> Iterator[tuple[int, int]]:
@@ -357,7 +366,7 @@ def _deflate(body: bytes) -> bytes:
 
 
 def _write(out: bytearray, element: Element, encoding: Encoding) -> None:
-    order, tag = encoding.order, element.tag
+    order = encoding.order
     if element.items is not None:
         value = bytearray()
         for item in element.items:
@@ -365,18 +374,25 @@ def _write(out: bytearray, element: Element, encoding: Encoding) -> None:
             for child in item:
                 _write(inner, child, encoding)
             value += struct.pack(order + "HHI", 0xFFFE, 0xE000, len(inner)) + inner
-        _header(out, tag, "SQ", len(value), encoding)
+        _header(out, element.tag, "SQ", len(value), encoding)
         out += value
         return
+    before, after = _around(element, encoding)
+    out += before
+    out += element.value
+    out += after
+
+
+def _around(element: Element, encoding: Encoding) -> tuple[bytearray, bytes]:
+    """Return what is written before and after an element's value."""
+    before = bytearray()
     if element.fragments:
-        _header(out, tag, element.vr, UNDEFINED, encoding)
-        out += element.value + struct.pack(order + "HHI", 0xFFFE, 0xE0DD, 0)
-        return
-    value_bytes = element.value
-    padding = b"" if len(value_bytes) % 2 == 0 else _padding_of(element.vr)
-    _header(out, tag, element.vr, len(value_bytes) + len(padding), encoding)
-    out += value_bytes
-    out += padding
+        _header(before, element.tag, element.vr, UNDEFINED, encoding)
+        return before, struct.pack(encoding.order + "HHI", 0xFFFE, 0xE0DD, 0)
+    length = len(element.value)
+    padding = b"" if length % 2 == 0 else _padding_of(element.vr)
+    _header(before, element.tag, element.vr, length + len(padding), encoding)
+    return before, padding
 
 
 def _padding_of(vr: str) -> bytes:

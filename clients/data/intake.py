@@ -12,8 +12,9 @@ import fcntl
 import hashlib
 import json
 import os
+import sqlite3
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from typing import Any
 
 from clients.data import labelling
 from clients.data.catalogue import Catalogue, KnownFile
-from clients.data.labels import NAME, read_labels
+from clients.data.labels import NAME, LabelTable, read_labels
 from clients.data.optout import KEY_FILE, OptOuts, load_optouts
 from clients.data.profile import DEFAULT_OPTIONS, Option, load_table
 from clients.data.pseudonyms import Pseudonyms
@@ -139,7 +140,7 @@ def ingest(
     started = time.monotonic()
     label_file = labels or _label_file_of(path)
     table = None if label_file is None else read_labels(label_file)
-    files = _files_below(path, label_file)
+    files = _files_below(path, _companions(label_file, table))
     try:
         with _locked(data), Catalogue(data) as catalogue:
             work = _Intake(data, catalogue, rules or IntakeRules(), options)
@@ -159,6 +160,8 @@ def ingest(
             )
     except OSError as error:
         raise IntakeDiskError(why=error.strerror or type(error).__name__) from error
+    except sqlite3.OperationalError as error:
+        raise IntakeDiskError(why=error.sqlite_errorname) from error
     return work.report(labels=counted, seconds=time.monotonic() - started)
 
 
@@ -206,7 +209,7 @@ class _Intake:
         self, pool: WorkerPool, plan: Iterator[tuple[Path, str]]
     ) -> Iterator[tuple[Path, str, dict[str, Any] | None]]:
         """Yield every file with its worker's answer, None where its content is known."""
-        order: list[tuple[Path, str, bool]] = []
+        order: deque[tuple[Path, str, bool]] = deque()
         asked: set[str] = set()
 
         def unknown() -> Iterator[Path]:
@@ -219,9 +222,9 @@ class _Intake:
 
         for answer in pool.read(unknown()):
             while not order[0][2]:
-                path, content, _ = order.pop(0)
+                path, content, _ = order.popleft()
                 yield path, content, None
-            path, content, _ = order.pop(0)
+            path, content, _ = order.popleft()
             yield path, content, answer
         for path, content, _ in order:
             yield path, content, None
@@ -231,11 +234,18 @@ class _Intake:
         return known is not None and known.rules == self.rules_key
 
     def _content(self, path: Path) -> str:
-        with path.open("rb") as file:
-            return self.pseudonyms.content(hashlib.file_digest(file, "sha256").digest())
+        """Return the key of a file's content; of its place when it cannot be read."""
+        try:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").digest()
+        except OSError:
+            digest = hashlib.sha256(b"unreadable\0" + os.fsencode(path)).digest()
+        return self.pseudonyms.content(digest)
 
     def _settle(self, content: str, found: dict[str, Any]) -> KnownFile:
         """Decide one file and write it with its outcome, in one transaction."""
+        if "disk" in found:
+            raise IntakeDiskError(why=found["disk"])
         state = IncomingState(found["state"])
         code = found.get("code")
         with self.catalogue.transaction():
@@ -317,12 +327,19 @@ def _label_file_of(path: Path) -> Path | None:
     return beside if beside.is_file() else None
 
 
-def _files_below(path: Path, labels: Path | None) -> list[Path]:
+def _companions(labels: Path | None, table: LabelTable | None) -> set[Path]:
+    """Return the label file and the masks it names: they are no images to take in."""
+    if labels is None or table is None:
+        return set()
+    return {labels} | {labels.parent / row.mask for row in table.rows if row.mask}
+
+
+def _files_below(path: Path, companions: set[Path]) -> list[Path]:
     """Return the regular files in path order, without the label file and its masks."""
     if path.is_file():
         return [path]
     found = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else []
-    files = [item for item in found if item != labels and item.suffix != ".npy"]
+    files = [item for item in found if item not in companions]
     if not files:
         raise IntakeFolderError()
     return files

@@ -18,7 +18,6 @@ from federation.errors.data import PseudonymKeyError
 
 KEY_BYTES = 32
 SHIFT_DAYS = 1825
-STANDARD_ROOT = "1.2.840.10008."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,7 @@ class Pseudonyms:
         return "P" + self._digest("patient", source.encode()).hex()[:32]
 
     def uid(self, source: str) -> str:
-        """Return the UID that stands for `source`, under 2.25 (PS3.5 B.2).
-
-        UIDs registered by the standard itself stay as they are.
-        """
-        if source.startswith(STANDARD_ROOT):
-            return source
+        """Return the UID that stands for `source`, under 2.25 (PS3.5 B.2)."""
         return f"2.25.{int.from_bytes(self._digest('uid', source.encode())[:16], 'big')}"
 
     def shift_days(self, patient: str) -> int:

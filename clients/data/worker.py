@@ -98,10 +98,10 @@ class _Reader:
             raise PixelsUndecodableError()
         self.staged += 1
         staged = self.staging / f"{os.getpid()}-{self.staged}.part"
-        with staged.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
+        try:
+            _write(staged, content)
+        except OSError as error:  # the node's own disk, not the file: the parent stops
+            return {"state": "screened", "disk": error.strerror or "write failed"}
         return {
             "state": "de-identified",
             "staged": staged.name,
@@ -115,6 +115,13 @@ class _Reader:
             "report": clean.report.as_json(),
             "facts": facts_of(clean.file),
         }
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
 
 
 def facts_of(file: Part10) -> dict[str, object]:

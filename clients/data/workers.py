@@ -101,7 +101,7 @@ class _Worker:
     def __init__(self, setup: str) -> None:
         kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
         self.process = subprocess.Popen(  # the set-up, with its key, goes through the pipe
-            [sys.executable, "-W", "ignore", "-m", "clients.data.worker"],
+            [sys.executable, "-P", "-W", "ignore", "-m", "clients.data.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

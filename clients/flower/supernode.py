@@ -16,6 +16,7 @@ from pathlib import Path
 
 from clients.flower.forwarder import fleet_socket
 from federation.homes import write_file
+from federation.wire.child_environment import flower_environment
 from federation.wire.local_sockets import socket_path
 
 _SECRET_BYTES = 48
@@ -47,15 +48,8 @@ def supernode_command(home: Path) -> list[str]:
 
 
 def node_environment(home: Path) -> dict[str, str]:
-    """Return the environment of a node's Flower children: quiet, offline, inside `home`."""
-    return {
-        **os.environ,
-        "FLWR_HOME": str(home / "run" / "flower"),
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "FLWR_DISABLE_UPDATE_CHECK": "1",
-        "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
+    """Return the environment of a node's Flower children."""
+    return flower_environment(home)
 
 
 def wake(home: Path) -> None:

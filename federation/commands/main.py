@@ -101,3 +101,5 @@ def run(arguments: list[str]) -> int:
 
 
 __all__ = ["app", "main", "run", "settings"]
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ import typer
 
 from federation import settings
 from federation.errors import PlatformError
+from federation.errors.core import FileMissingError
 from federation.wording import Text
 
 Json = Annotated[bool, typer.Option("--json", help="JSON")]
@@ -45,10 +46,25 @@ def fail(error: PlatformError, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"error": error.as_json(language)}, ensure_ascii=False), err=True)
         return
-    style = {"bold": True, "fg": typer.colors.RED} if sys.stderr.isatty() else {}
-    typer.secho(f"[{error.code}] {error.say_what(language)}", err=True, **style)
+    red = typer.colors.RED if sys.stderr.isatty() else None
+    typer.secho(f"[{error.code}] {error.say_what(language)}", err=True, fg=red)
     typer.echo(t(NEXT, next_step=error.say_next_step(language)), err=True)
     typer.echo(t(MORE, docs=error.docs, code=error.code), err=True)
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file named on the command line.
+
+    Raises
+    ------
+    FileMissingError
+        If it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise FileMissingError(file=path.name, why=why) from error
 
 
 def plain(value: Any) -> Any:

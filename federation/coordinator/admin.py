@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import grpc
-
 from federation.coordinator.control_service import ControlService
 from federation.coordinator.records import ControlRecords, Noticed, Proposed
 from federation.coordinator.sites import Sites, SiteView
@@ -28,6 +26,7 @@ from federation.protocol.generated import admin_pb2 as pb
 from federation.protocol.generated import admin_pb2_grpc
 from federation.protocol.generated.control_pb2 import Refused
 from federation.protocol.mapping import Progress, Proposal, RunNotice
+from federation.protocol.transport import grpc
 from federation.wire.local_sockets import socket_path
 
 SOCKET = "admin.sock"

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import grpc
-
 from federation.coordinator.front_door import Caller
 from federation.coordinator.records import ControlRecords, Noticed, Proposed
 from federation.coordinator.sites import Sites
@@ -35,6 +33,7 @@ from federation.protocol import mapping
 from federation.protocol.generated import control_pb2 as pb
 from federation.protocol.generated import control_pb2_grpc
 from federation.protocol.mapping import Hello, Receipt, SignedDecision
+from federation.protocol.transport import grpc
 
 log = logging.getLogger(__name__)
 

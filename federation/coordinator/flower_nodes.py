@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from federation.domain.ids import SiteId
 from federation.domain.site import SiteState
 from federation.pki.roster import Roster, SiteEntry
-from federation.server_app.superlink import register_node, unregister_node
+from federation.server_app.superlink import list_nodes, register_node, unregister_node
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class FlowerNodes:
             If the SuperLink refuses or does not answer; ask again later.
         """
         self._keys = wanted = self._enrolled()
+        list_nodes(self._address, {})  # loads Flower's client before the first site needs it
         for site in [site for site, key in self._let_in.items() if wanted.get(site) != key]:
             unregister_node(self._address, self._let_in[site])
             del self._let_in[site]

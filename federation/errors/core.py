@@ -75,3 +75,13 @@ class UnreadableRecordError(PlatformError):
         en="Restore it from a backup, or use the version of TriFed that wrote it.",
         zh="請由備份還原,或使用寫入它的 TriFed 版本。",
     )
+
+
+class FileMissingError(PlatformError):
+    """A file named on the command line cannot be read."""
+
+    code = "TF106"
+    what = Text(en="The file {file} cannot be read: {why}.", zh="無法讀取檔案 {file}:{why}。")
+    next_step = Text(
+        en="Check its name and that you may read it.", zh="請確認檔名與讀取權限。"
+    )

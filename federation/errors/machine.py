@@ -97,3 +97,51 @@ class FolderOpenToOthersError(PlatformError):
         en="Run `chmod go-rwx` on it; if it is a key, replace the key.",
         zh="請對其執行 `chmod go-rwx`;若為金鑰,請更換金鑰。",
     )
+
+
+class ProcessEndedError(PlatformError):
+    """A process of the demo ended, or was not ready in time."""
+
+    code = "TF820"
+    what = Text(
+        en="The process `{process}` stopped ({status}).", zh="程序 `{process}` 已停止({status})。"
+    )
+    next_step = Text(en="Read {log}; then run the command again.", zh="請查閱 {log},再重新執行。")
+
+
+class StepFailedError(PlatformError):
+    """A command that the demo ran for a hospital failed."""
+
+    code = "TF821"
+    what = Text(
+        en="The step `{step}` failed: [{code}] {what}", zh="步驟 `{step}` 失敗:[{code}] {what}"
+    )
+    next_step = Text(en="{next}", zh="{next}")
+
+
+class DemoFolderError(PlatformError):
+    """The demo's folder holds something that no demo made."""
+
+    code = "TF822"
+    what = Text(
+        en="The folder {folder} is not empty and was not made by a demo.",
+        zh="資料夾 {folder} 不是空的,且不是由示範建立。",
+    )
+    next_step = Text(
+        en="Give another folder with --workdir; nothing was touched.",
+        zh="請以 --workdir 指定其他資料夾;未更動任何內容。",
+    )
+
+
+class DemoSitesError(PlatformError):
+    """The user's folder does not hold two sites."""
+
+    code = "TF823"
+    what = Text(
+        en="The folder holds {found} site folders; a federation needs two at least.",
+        zh="資料夾內有 {found} 個站點資料夾;聯邦至少需要兩個。",
+    )
+    next_step = Text(
+        en="Lay the files out as DIR/SITE/*.dcm with DIR/SITE/labels.csv.",
+        zh="請以 DIR/SITE/*.dcm 與 DIR/SITE/labels.csv 的方式放置檔案。",
+    )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from federation.domain.ids import Sha256
 from federation.domain.update import UpdateManifest
-from federation.errors.core import UnreadableRecordError
+from federation.errors.core import InvalidValueError, UnreadableRecordError
 from federation.errors.machine import ArtefactDamagedError, ArtefactMissingError
 from federation.storage import PRIVATE, disk_full_as_error, require_space, write_atomic
 
@@ -187,7 +187,7 @@ def model_of_bytes(content: bytes) -> tuple[FlatModel, UpdateManifest]:
     try:
         tensors = load(content)
         manifest = UpdateManifest.from_json(_manifest_json(content))
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, InvalidValueError, ValueError, KeyError, TypeError) as error:
         raise UnreadableRecordError(kind="model", why=type(error).__name__) from error
     if {slot.name: slot.shape for slot in manifest.slots} != {
         name: tensor.shape for name, tensor in tensors.items()

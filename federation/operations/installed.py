@@ -73,7 +73,7 @@ def _unmet(name: str, wanted: str) -> Iterator[WrongVersionError]:
 
 
 def is_met(found: str, bound: str) -> bool:
-    """Return whether a version is within one bound such as ``>=2.8``; unknown bounds are not met."""
+    """Return whether a version is within a bound such as ``>=2.8``; an unknown one is not met."""
     match = _BOUND.fullmatch(bound)
     if match is None:
         return False

@@ -5,22 +5,23 @@ centre's home; `RegistryClient.at` one of a register elsewhere. A coded refusal
 of the register is raised here as the same error.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
 import httpx
 
 from federation.errors import PlatformError, ProblemsFound, error_of_code
-from federation.errors.registry import NotCanonicalError, RegistryAnswerError
+from federation.errors.registry import EntryNotFoundError, NotCanonicalError, RegistryAnswerError
 from federation.evidence.canonical import parse
 from federation.evidence.inclusion import ShownEntry
 from federation.evidence.model_version import Candidate
 
 _TIMEOUT_S = 60.0
 _MAX_ANSWER_BYTES = 64 * 2**20
+_SPELLABLE = re.compile(r"[A-Za-z0-9.-]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,9 @@ class RegistryClient:
         EntryNotFoundError
             If the register has none of that name.
         """
-        path = f"/v1/model-versions/{quote(entry, safe='')}"
-        match await self._ask("GET", path):
+        if not _SPELLABLE.fullmatch(entry):
+            raise EntryNotFoundError(asked=repr(entry[:60]))
+        match await self._ask("GET", f"/v1/model-versions/{entry}"):
             case {
                 "entry": str(found),
                 "record": dict(record),

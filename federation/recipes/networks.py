@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from federation.domain.recipe import Recipe
 from federation.errors.study import NetworkNotBuiltError, UnknownNetworkError
 
 GROUPS = 8
+BAND_GAIN = 3.0
+"""Brings local contrast to about the size of local brightness (z-scored images)."""
 
 
 def build(recipe: Recipe, *, seed: int) -> nn.Module:
@@ -112,6 +115,70 @@ class ResidualNetwork(nn.Module):
         return logits
 
 
+class FilterBank(nn.Module):
+    """Fixed features of an image: local brightness and local contrast at a few scales.
+
+    Nothing here is learnt and nothing depends on data, so it costs no privacy;
+    with few patients, private training on such features beats a convolutional
+    network trained from nothing (Tramer & Boneh 2021). The filters are made from
+    `scales` (standard deviations in pixels) and are no buffers.
+    """
+
+    def __init__(self, *, scales: Sequence[int], grid: int) -> None:
+        super().__init__()
+        self._scales = tuple(scales)
+        self._grid = grid
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features of shape (n, (1 + scales) * grid^2) for images (n, 1, H, W)."""
+        bands = [images]
+        for scale in self._scales:
+            fine, coarse = _blurred(images, scale), _blurred(images, 2 * scale)
+            bands.append((fine - coarse).abs())
+        pooled = functional.adaptive_avg_pool2d(torch.cat(bands, dim=1), self._grid)
+        pooled = pooled * pooled.new_tensor([1.0, *(BAND_GAIN,) * len(self._scales)])[:, None, None]
+        return pooled.flatten(1)
+
+
+class FilterBankClassifier(nn.Module):
+    """A classifier with one hidden layer on a `FilterBank`; none where `hidden` is 0."""
+
+    def __init__(self, *, scales: Sequence[int], grid: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        features = (1 + len(scales)) * grid * grid
+        self.features = FilterBank(scales=scales, grid=grid)
+        self.hidden = nn.Sequential(
+            *((nn.Linear(features, hidden), nn.Tanh()) if hidden else ()),
+        )
+        self.head = nn.Linear(hidden or features, classes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits of shape (n, classes) for images of shape (n, 1, H, W)."""
+        logits: Tensor = self.head(self.hidden(self.features(images)))
+        return logits
+
+
+def _blurred(images: Tensor, scale: int) -> Tensor:
+    """Return images (n, 1, H, W) under a Gaussian of standard deviation `scale` pixels."""
+    reach = 3 * scale
+    steps = torch.arange(-reach, reach + 1, dtype=images.dtype)
+    weights = torch.exp(-(steps**2) / (2 * scale**2))
+    weights = (weights / weights.sum()).view(1, 1, 1, -1)
+    padded = functional.pad(images, (reach, reach, reach, reach), mode="replicate")
+    return functional.conv2d(functional.conv2d(padded, weights), weights.transpose(2, 3))
+
+
+def _filter_bank_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
+    return FilterBankClassifier(
+        scales=_whole_numbers(args["scales"]),
+        grid=_whole_number(args["grid"]),
+        hidden=_whole_number(args["hidden"]),
+        classes=recipe.classes,
+    )
+
+
 def _residual_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
     return ResidualNetwork(
         channels=recipe.input_shape[0],
@@ -154,6 +221,7 @@ def _unet_3d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
 
 
 BUILDERS: Mapping[str, Callable[[Recipe, Mapping[str, object]], nn.Module]] = {
+    "filter-bank-2d": _filter_bank_2d,
     "residual-2d": _residual_2d,
     "small-conv-2d": _small_conv_2d,
     "unet-3d": _unet_3d,

@@ -27,8 +27,8 @@ from federation.domain.run import Refusal
 from federation.errors import error_of_code
 from federation.errors.base import PlatformError
 from federation.errors.rounds import QuorumNotReachedError, RoundDriverDiedError
-from federation.server_app.superlink import flower_environment
 from federation.settings import CHILD_THREADS
+from federation.wire.child_environment import flower_environment
 from federation.wire.messages import TaskKind
 
 _CLOSE_S = 10.0

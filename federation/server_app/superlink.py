@@ -23,6 +23,7 @@ import httpx
 from federation.domain.ids import SiteId
 from federation.errors.rounds import SiteNotRegisteredError, SuperLinkStartError
 from federation.homes import write_file
+from federation.wire.child_environment import flower_environment
 from federation.wire.local_http import UnixTransport
 from federation.wire.local_sockets import address_of, path_of, socket_path
 
@@ -65,18 +66,6 @@ def plan_superlink(home: Path, *, persistent: bool = False) -> SuperLinkPlan:
     if persistent:
         command += ["--database", str(home / "run" / "flower.db")]
     return SuperLinkPlan(tuple(command), flower_environment(home), address, secret_file)
-
-
-def flower_environment(home: Path) -> dict[str, str]:
-    """Return the environment of a Flower child: quiet, offline, inside `home`."""
-    return {
-        **os.environ,
-        "FLWR_HOME": str(home / "run" / "flower"),
-        "FLWR_TELEMETRY_ENABLED": "0",
-        "FLWR_DISABLE_UPDATE_CHECK": "1",
-        "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
 
 
 def wait_healthy(

@@ -5,7 +5,7 @@ import functools
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -152,16 +152,15 @@ async def serving(
         serve_fleet=serve_fleet,
         on_revoked=control.revoked,
     )
-    door.bind("127.0.0.1", int(home.settings().address.rpartition(":")[2]))
-    door.open()
     centre = RunningCentre(home, door, control, records, sites, control_port, callers, refusals)
-    admin = await start_admin(_admin(centre), home.run)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop, 0)
+        stack.push_async_callback(door.close)
+        door.bind("127.0.0.1", int(home.settings().address.rpartition(":")[2]))
+        door.open()
+        admin = await start_admin(_admin(centre), home.run)
+        stack.push_async_callback(admin.stop, 0)
         yield centre
-    finally:
-        await admin.stop(0)
-        await door.close()
-        await server.stop(0)
 
 
 def _admin(centre: RunningCentre) -> AdminService:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import grpc
 import pytest
 
 from clients.control import CAPABILITIES, ChannelState, diagnose
@@ -33,6 +32,7 @@ from federation.pki.authority import certificate_pem
 from federation.protocol.generated import control_pb2 as pb
 from federation.protocol.generated import control_pb2_grpc
 from federation.protocol.mapping import Progress, Proposal, RunNotice
+from federation.protocol.transport import grpc
 from tests.builders import a_study
 from tests.control.builders import (
     NORTH,

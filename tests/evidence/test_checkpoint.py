@@ -37,7 +37,10 @@ def test_key_hash_and_signature_are_those_of_the_published_note() -> None:
         "If you think cryptography is the answer to your problem,\n"
         "then you don't know what your problem is.\n"
     )
-    signature = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
+    signature = (
+        "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXg"
+        "KvqfqdngotpRZb6KE6RyyBwJnAM="
+    )
     name, hashed, raw = verifier.split("+", 2)
     key = PublicKey.from_raw(base64.b64decode(raw)[1:])
     marked = base64.b64decode(signature)

@@ -10,26 +10,39 @@ that nobody polls: the first answer is milliseconds after the push.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections import OrderedDict
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+import flwr.superlink.routers.fleet.node_auth as node_auth
 import uvicorn
 from flwr.common.constant import TRANSPORT_TYPE_GRPC_RERE
-from flwr.supercore.constant import FLEET_HTTP_PUBLIC_KEY_HEADER, FLWR_IN_MEMORY_DB_NAME
+from flwr.supercore.constant import (
+    FLEET_HTTP_PUBLIC_KEY_HEADER,
+    FLWR_IN_MEMORY_DB_NAME,
+    TASK_TOKEN_HEADER,
+)
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig, load_control_authn_plugin
 from flwr.superlink.main import create_app
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from federation.wire.flwr_internals.fast_path import (
+    App,
+    FastPath,
+    Receive,
+    Scope,
+    Send,
+    fleet_routes,
+    runtime_routes,
+)
 
 _NODE_WAIT_S = 10.0
 _DRIVER_WAIT_S = 1.0
 _SMALL_BYTES = 8192
 _KEEP_ALIVE_S = 75
+_DRIVERS = 64
+_REMEMBERED = 4096
 
 
 class _News:
@@ -63,7 +76,7 @@ class AnswerOnNews:
         self._tasks = _News()
         self._replies = _News()
         self._seen_tasks: dict[bytes, int] = {}
-        self._seen_replies = -1
+        self._seen_replies: dict[bytes, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -89,9 +102,12 @@ class AnswerOnNews:
 
     async def _driver_pulls(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A driver pulls when it has pushed all: the nodes may look now."""
+        driver = _header(scope, TASK_TOKEN_HEADER.encode())
+        if driver not in self._seen_replies:
+            self._seen_replies = {driver: -1} | dict(list(self._seen_replies.items())[-_DRIVERS:])
         self._tasks.tell()
-        await self._replies.wait(self._seen_replies, _DRIVER_WAIT_S)
-        self._seen_replies = self._replies.count
+        await self._replies.wait(self._seen_replies[driver], _DRIVER_WAIT_S)
+        self._seen_replies[driver] = self._replies.count
         await self._app(scope, receive, send)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> bool:
@@ -108,11 +124,37 @@ class AnswerOnNews:
         return empty
 
 
+class _VerifiedOnce:
+    """Verify each signed timestamp once; a node sends the same one for some seconds.
+
+    Flower's signature covers the timestamp alone and is good for 300 s, so a
+    repeated one says no less. Its age is checked at every request, before this.
+    """
+
+    def __init__(self, verify: Any) -> None:
+        self._verify = verify
+        self._good: OrderedDict[tuple[object, bytes, bytes], None] = OrderedDict()
+
+    def __call__(self, public_key: Any, message: bytes, signature: bytes) -> bool:
+        """Return whether the signature fits; only good ones are remembered."""
+        key = (public_key.public_numbers(), message, signature)
+        if key in self._good:
+            return True
+        if not self._verify(public_key, message, signature):
+            return False
+        self._good[key] = None
+        while len(self._good) > _REMEMBERED:
+            self._good.popitem(last=False)
+        return True
+
+
 def serve_superlink(socket: Path, *, database: Path | None, secret: bytes) -> None:
     """Serve until stopped; `database` None keeps everything in memory."""
     app = create_app(_config(database, secret), SuperLinkLifespan)
+    node_auth.verify_signature = _VerifiedOnce(node_auth.verify_signature)
+    routes = fleet_routes() | runtime_routes()
     uvicorn.run(
-        AnswerOnNews(app),
+        AnswerOnNews(FastPath(app, routes, inline=database is None)),
         uds=str(socket),
         access_log=False,
         log_level="warning",

@@ -1,0 +1,232 @@
+"""`trifed demo`: the main job on this machine, for real, in one command."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from federation.commands.output import Json, emit, say, t
+from federation.wording import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from federation.commands.rehearsal import Hospital, Plan, Rehearsal
+
+HELP = Text(
+    en="Three hospital processes train one model under differential privacy, on this machine.",
+    zh="在本機以三個醫院程序、差分隱私訓練同一個模型。",
+)
+TITLE = Text(
+    en="TriFed demo: {sites} hospitals, {rounds} rounds, epsilon {epsilon:g} per patient. Real "
+    "processes, mutual TLS, DICOM files; you are every hospital's data officer.",
+    zh="TriFed 示範:{sites} 家醫院、{rounds} 輪、每位病人 epsilon {epsilon:g}。真實程序、雙向 TLS、"
+    "DICOM 檔案;由您擔任各院資料官。",
+)
+PREPARING = Text(
+    en="- Centre, keys and hospitals are set up; DICOM files are taken in",
+    zh="- 建立中心、金鑰與醫院;匯入 DICOM 檔案",
+)
+INGESTED = Text(
+    en="  {site}: {admitted} of {given} files admitted, {quarantined} quarantined",
+    zh="  {site}:{given} 個檔案匯入 {admitted} 個,隔離 {quarantined} 個",
+)
+DONE = Text(
+    en="\nDone in {seconds:.0f} s: {done} of {asked} rounds, model {model}.",
+    zh="\n完成,耗時 {seconds:.0f} 秒:{done}/{asked} 輪,模型 {model}。",
+)
+FAILED = Text(
+    en="\nThe demo failed after {seconds:.0f} s with {done} of {asked} rounds done.",
+    zh="\n示範失敗,耗時 {seconds:.0f} 秒,完成 {done}/{asked} 輪。",
+)
+COLUMNS = (
+    Text(en="hospital", zh="醫院"),
+    Text(en="process", zh="程序"),
+    Text(en="patients", zh="病人"),
+    Text(en="epsilon spent", zh="已用 epsilon"),
+    Text(en="AUROC on patients not trained on (95 %)", zh="未參與訓練病人的 AUROC(95 %)"),
+)
+REFUSED = Text(en="  {site} refused: [{code}] {what}", zh="  {site} 拒絕:[{code}] {what}")
+ERROR = Text(en="  [{code}] {site} {what}", zh="  [{code}] {site} {what}")
+NEXT = Text(en="\nNext, as the three kinds of people would:", zh="\n下一步(三種使用者):")
+REGULATOR = Text(en="regulator", zh="主管機關")
+HOSPITAL = Text(en="hospital", zh="醫院")
+CENTRE = Text(en="centre", zh="中心")
+
+
+def demo(
+    workdir: Annotated[Path, typer.Option(help="folder to work in")] = Path("trifed-demo"),
+    sites: Annotated[int, typer.Option(min=2, max=12, help="hospitals")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help="rounds")] = 5,
+    recipe: Annotated[str, typer.Option(help="recipe of the wheel")] = "cxr-pneumonia-small",
+    epsilon: Annotated[float, typer.Option(min=0.01, max=8.0, help="per patient")] = 8.0,
+    dicom: Annotated[
+        Path | None, typer.Option(help="your files: DIR/SITE/*.dcm and labels.csv")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Run the whole federation here; exit 0 only when it completed."""
+    from rich.console import Console
+
+    from federation.commands.rehearsal import Plan
+
+    plan = Plan(
+        workdir=workdir.absolute(),
+        sites=sites,
+        rounds=rounds,
+        recipe=recipe,
+        epsilon=epsilon,
+        dicom=None if dicom is None else dicom.absolute(),
+    )
+    console = Console(stderr=json_, highlight=False)
+    result = _perform(plan, console)
+    if json_:
+        emit(result)
+    else:
+        _summary(result, plan, console)
+    sys.exit(0 if result["status"] == "completed" else 1)
+
+
+def _perform(plan: "Plan", console: "Console") -> dict[str, Any]:
+    from federation.commands.live import LiveTable
+    from federation.commands.rehearsal import Rehearsal
+
+    started = time.monotonic()
+    with Rehearsal(plan) as rehearsal:
+        rehearsal.start_centre()
+        names = [str(hospital.site) for hospital in rehearsal.hospitals]
+        console.print(
+            t(TITLE, sites=len(names), rounds=plan.rounds, epsilon=plan.epsilon), soft_wrap=True
+        )
+        console.print(t(PREPARING))
+        opened = rehearsal.open_hospitals(lambda one: _tell_ingested(console, one))
+        study = rehearsal.start_study()
+        with LiveTable(console, sites=names, rounds=plan.rounds) as table:
+            result = _follow(rehearsal, study, opened, table)
+        for site in result["sites"]:
+            site["pid"] = rehearsal.pid_of(site["site"])
+        if result["registry"]["entry"]:
+            result["registry"]["bundle"] = str(_export(rehearsal, result["registry"]["entry"]))
+    result["seconds"] = round(time.monotonic() - started, 1)
+    return result
+
+
+def _follow(rehearsal: "Rehearsal", study: Any, opened: Any, table: Any) -> dict[str, Any]:
+    """Show events until the launched study says its result, or something else ends first."""
+    import json
+    import queue
+    import threading
+
+    from federation.commands.rehearsal import events_of
+    from federation.errors.machine import ProcessEndedError
+
+    lines: queue.Queue[Any] = queue.Queue()
+
+    def read() -> None:
+        for item in events_of(study):
+            lines.put(item)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    last = ""
+    while True:
+        try:
+            item = lines.get(timeout=0.25)
+        except queue.Empty:
+            rehearsal.check_running()
+            if opened.done():
+                opened.result()
+            continue
+        if item is None:
+            break
+        event, text = item
+        if event is None:
+            last = text
+        else:
+            table.tell(event)
+    study.wait()
+    if opened.done():
+        opened.result()
+    if not last.startswith("{"):
+        raise ProcessEndedError(
+            process="study launch", status=study.returncode, log="logs/study.log"
+        )
+    result: dict[str, Any] = json.loads(last)
+    return result
+
+
+def _tell_ingested(console: "Console", hospital: "Hospital") -> None:
+    found = hospital.ingested
+    console.print(
+        t(
+            INGESTED,
+            site=hospital.site,
+            admitted=found["admitted"],
+            given=found["given"],
+            quarantined=sum(found["quarantined"].values()),
+        )
+    )
+
+
+def _export(rehearsal: "Rehearsal", entry: str) -> Path:
+    from federation.operations.registry import export_bundle
+
+    path = rehearsal.plan.workdir / f"{entry}.zip"
+    return export_bundle(rehearsal.centre, entry, path, with_model=True)
+
+
+def _summary(result: dict[str, Any], plan: "Plan", console: "Console") -> None:
+    from rich.table import Table
+
+    rounds = result["rounds"]
+    completed = result["status"] == "completed"
+    values = {"seconds": result["seconds"], "done": rounds["done"], "asked": rounds["asked"]}
+    if completed:
+        values["model"] = f"{result['model']['id']} v{result['model']['version']}"
+    console.print(t(DONE if completed else FAILED, **values))
+    if result["sites"]:
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+        for column in COLUMNS:
+            table.add_column(t(column))
+        for site in result["sites"]:
+            table.add_row(*_row(site))
+        console.print(table)
+    for one in result["refused"]:
+        console.print(t(REFUSED, **one))
+    for one in result["errors"]:
+        console.print(t(ERROR, **{**one, "site": one["site"] or ""}), style="red")
+    if completed:
+        _next_steps(result, plan)
+
+
+def _row(site: dict[str, Any]) -> tuple[str, ...]:
+    auroc = "–"
+    if site["auroc"] is not None:
+        auroc = f"{site['auroc']:.3f} ({site['auroc_low']:.3f}–{site['auroc_high']:.3f})"
+    epsilon = "–" if site["epsilon"] is None else f"{site['epsilon']:.2f} (δ {site['delta']:g})"
+    return site["site"], str(site["pid"]), str(site["patients"]), epsilon, auroc
+
+
+def _next_steps(result: dict[str, Any], plan: "Plan") -> None:
+    import os
+
+    folder = os.path.relpath(plan.workdir)
+    site = result["sites"][0]["site"]
+    trifed = _command()
+    say(NEXT)
+    for who, command in (
+        (REGULATOR, f"registry show {result['registry']['entry']} --home {folder}/centre"),
+        (HOSPITAL, f"node ledger show --home {folder}/hospitals/{site}"),
+        (CENTRE, f"study show pneumonia-demo --home {folder}/centre"),
+    ):
+        typer.echo(f"  {t(who):<10} {trifed} {command}")
+
+
+def _command() -> str:
+    """Return how to call this program from here: `trifed` when it is on the path."""
+    import os
+    import shutil
+
+    return "trifed" if shutil.which("trifed") else os.path.relpath(sys.argv[0])

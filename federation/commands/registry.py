@@ -1,0 +1,91 @@
+"""`trifed registry`: what regulators and reviewers do. List, read, take the evidence home."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from federation import settings
+from federation.commands.output import Json, emit, say, t
+from federation.wording import Text
+
+HELP = Text(en="Read the register of models and its evidence.", zh="查閱模型登錄與其證據。")
+LIST = Text(en="List the registered model versions.", zh="列出已登錄的模型版本。")
+SHOW = Text(
+    en="Show one entry, its signature and log place checked.", zh="顯示一筆項目並驗證簽章與紀錄。"
+)
+EXPORT = Text(
+    en="Write an entry's evidence bundle for offline checking.", zh="匯出可離線驗證的證據包。"
+)
+SERVE = Text(en="Serve the register's API.", zh="提供登錄系統 API。")
+EXPORTED = Text(
+    en="Wrote {path}. Anyone can check it without a network: trifed evidence verify {path}",
+    zh="已寫入 {path}。任何人可離線驗證:trifed evidence verify {path}",
+)
+
+app = typer.Typer(help=t(HELP), no_args_is_help=True)
+Home = Annotated[
+    Path, typer.Option("--home", help="centre home", default_factory=settings.centre_home)
+]
+
+
+@app.command("list", help=t(LIST))
+def list_(home: Home, json_: Json = False) -> None:
+    """List entries."""
+    from rich.console import Console
+
+    from federation.operations.registry import list_entries
+    from registry.models.pages import list_page
+
+    found = list_entries(home)
+    if json_:
+        emit({"total": found.total, "items": found.items})
+        return
+    Console().print(list_page(found.items, settings.language()))
+
+
+@app.command(help=t(SHOW))
+def show(entry: str, home: Home, json_: Json = False) -> None:
+    """Show an entry; exit 0 only when its evidence holds."""
+    from rich.console import Console
+
+    from federation.operations.registry import show_entry
+    from registry.models.pages import show_page
+
+    found = show_entry(home, entry)
+    if found.failure is not None:
+        raise found.failure
+    if json_:
+        emit(found.shown.record)
+        return
+    Console().print(show_page(found, settings.language()))
+
+
+@app.command(help=t(EXPORT))
+def export(
+    entry: str,
+    home: Home,
+    out: Annotated[Path | None, typer.Option(help="file to write")] = None,
+    with_model: Annotated[bool, typer.Option(help="include the weights")] = False,
+    json_: Json = False,
+) -> None:
+    """Export an entry."""
+    from federation.operations.registry import export_bundle
+
+    path = export_bundle(home, entry, out or Path(f"{entry}.zip"), with_model=with_model)
+    emit({"entry": entry, "bundle": path}) if json_ else say(EXPORTED, path=path)
+
+
+@app.command(help=t(SERVE))
+def serve(home: Home, port: Annotated[int, typer.Option()] = 8480) -> None:
+    """Serve the API on loopback."""
+    import secrets
+
+    import uvicorn
+
+    from federation.coordinator.home import CentreHome
+    from federation.operations.embedded_registry import registrar
+    from registry.service_app import registry_app
+
+    app_ = registry_app(registrar(CentreHome.open(home)), service_token=secrets.token_urlsafe(32))
+    uvicorn.run(app_, host="127.0.0.1", port=port, log_level="warning")

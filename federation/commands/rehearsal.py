@@ -1,0 +1,361 @@
+"""The whole federation on one machine: what `trifed demo` starts, watches and stops.
+
+Nothing is simulated. The centre and every hospital are processes of their own
+that talk mutual TLS; this module only plays the people: it enrols the sites,
+takes in their files and signs as their data officers.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from federation import settings
+from federation.domain.ids import SiteId, StudyId
+from federation.errors.machine import (
+    DemoFolderError,
+    DemoSitesError,
+    ProcessEndedError,
+    StepFailedError,
+)
+from federation.operations.progress import Progress
+
+MARKER = ".trifed-demo"
+SITES = ("taipei", "taichung", "tainan", "hualien", "kaohsiung", "taoyuan")
+STUDY = StudyId("pneumonia-demo")
+PATIENTS = 180
+STOP_S = 8.0
+READY_S = 90.0
+
+Told = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a rehearsal is to do. `dicom` is the user's own folder, else files are made."""
+
+    workdir: Path
+    sites: int = 3
+    rounds: int = 5
+    recipe: str = "cxr-pneumonia-small"
+    epsilon: float = 8.0
+    seed: int = 2026
+    dicom: Path | None = None
+
+
+@dataclass(slots=True)
+class Hospital:
+    """One hospital of the rehearsal."""
+
+    site: SiteId
+    home: Path
+    files: Path
+    process: subprocess.Popen[bytes] | None = None
+    ingested: dict[str, Any] = field(default_factory=dict)
+
+
+class Rehearsal:
+    """Everything running. Use as a context manager: leaving it stops all processes."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.hospitals: list[Hospital] = []
+        self.centre = plan.workdir / "centre"
+        self._processes: list[tuple[str, subprocess.Popen[bytes], Path]] = []
+
+    def __enter__(self) -> "Rehearsal":
+        _prepare(self.plan.workdir)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _stop([process for _, process, _ in reversed(self._processes)])
+
+    def start_centre(self) -> None:
+        """Make the centre, write the study, start the centre's process."""
+        from federation.operations.enrolment import init_centre
+
+        address = f"localhost:{_free_port()}"
+        init_centre(self.centre, name="AI centre", address=address, now=_now())
+        self.hospitals = [
+            Hospital(site, self.plan.workdir / "hospitals" / site, files)
+            for site, files in self._sources()
+        ]
+        self._start("centre", "centre", "serve", "--home", str(self.centre))
+
+    def start_study(self) -> subprocess.Popen[str]:
+        """Submit the study and launch it: a process that writes one JSON line per event."""
+        from federation.coordinator.home import CentreHome
+        from federation.operations.launch import submit
+        from federation.operations.study_file import read_study_file
+
+        file = self.plan.workdir / "study.toml"
+        file.write_text(self._study_text(), encoding="utf-8")
+        submit(CentreHome.open(self.centre), read_study_file(file, now=_now()))
+        self._await(self.centre / "run" / "centre.json", "centre")
+        log = self._log("study")
+        with log.open("ab") as errors:
+            process = subprocess.Popen(
+                _trifed("study", "launch", STUDY, "--home", str(self.centre), "--events"),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                encoding="utf-8",
+                env=settings.child_environment(),
+            )
+        self._processes.append(("study", process, log))  # type: ignore[arg-type]
+        return process
+
+    def open_hospitals(self, told: Callable[[Hospital], None]) -> "Future[None]":
+        """Enrol every hospital, start its node, take in its files, sign its approval.
+
+        Runs in a thread; the future holds the first error.
+        """
+        done: Future[None] = Future()
+
+        def work() -> None:
+            try:
+                self._open_hospitals(told)
+            except BaseException as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        threading.Thread(target=work, daemon=True, name="hospitals").start()
+        return done
+
+    def check_running(self) -> None:
+        """Raise if a process of the centre or a hospital ended.
+
+        Raises
+        ------
+        ProcessEndedError
+            Naming the process and its log.
+        """
+        for name, process, log in self._processes:
+            if name != "study" and process.poll() is not None:
+                raise ProcessEndedError(process=name, status=process.returncode, log=_relative(log))
+
+    def pid_of(self, site: str) -> int | None:
+        """Return the process id of a hospital's node."""
+        for hospital in self.hospitals:
+            if hospital.site == site and hospital.process is not None:
+                return hospital.process.pid
+        return None
+
+    def _open_hospitals(self, told: Callable[[Hospital], None]) -> None:
+        for hospital in self.hospitals:
+            _enrol(self.centre, hospital)
+        self._await(self.centre / "run" / "centre.json", "centre")
+        if self.plan.dicom is None:
+            self._make_files()
+        for hospital in self.hospitals:
+            hospital.ingested = self._ingest(hospital)
+            told(hospital)
+            hospital.process = self._start(
+                f"node {hospital.site}", "node", "serve", "--home", str(hospital.home)
+            )
+        for hospital in self.hospitals:
+            self._approve(hospital)
+
+    def _make_files(self) -> None:
+        from clients.data.phantoms import generate
+
+        sites = [str(hospital.site) for hospital in self.hospitals]
+        generate(self.plan.workdir / "dicom", sites=sites, patients=PATIENTS, seed=self.plan.seed)
+
+    def _ingest(self, hospital: Hospital) -> dict[str, Any]:
+        return self._ask(
+            f"node ingest {hospital.site}",
+            *("node", "ingest", str(hospital.files), "--home", str(hospital.home)),
+        )
+
+    def _approve(self, hospital: Hospital) -> None:
+        proposal = hospital.home / "proposals" / f"{STUDY}.json"
+        self._await(proposal, f"node {hospital.site}")
+        self._ask(
+            f"node approve {hospital.site}", "node", "approve", STUDY, "--home", str(hospital.home)
+        )
+
+    def _ask(self, step: str, *arguments: str) -> dict[str, Any]:
+        done = subprocess.run(
+            _trifed(*arguments, "--json"),
+            capture_output=True,
+            text=True,
+            env=settings.child_environment(),
+            check=False,
+        )
+        if done.returncode != 0:
+            raise failure_of(done.stderr, step=step, status=done.returncode)
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return answer
+
+    def _sources(self) -> list[tuple[SiteId, Path]]:
+        given = self.plan.dicom
+        if given is None:
+            names = [SITES[n] if n < len(SITES) else f"site-{n}" for n in range(self.plan.sites)]
+            return [(SiteId(name), self.plan.workdir / "dicom" / name) for name in names]
+        folders = (
+            sorted(path for path in given.iterdir() if path.is_dir()) if given.is_dir() else []
+        )
+        if len(folders) < 2:
+            raise DemoSitesError(found=len(folders))
+        return [(SiteId(folder.name.lower().replace("_", "-")), folder) for folder in folders]
+
+    def _study_text(self) -> str:
+        from federation.recipes import catalogue
+
+        defaults = catalogue.recipe(self.plan.recipe).training
+        sites = [str(hospital.site) for hospital in self.hospitals]
+        expires = (_now() + timedelta(days=30)).replace(microsecond=0).isoformat()
+        return "\n".join(
+            [
+                "[study]",
+                f'id = "{STUDY}"',
+                'title = "Pneumonia on chest X-rays (demo)"',
+                'purpose = "medical-care"',
+                f'recipe = "{self.plan.recipe}"',
+                'cohort = "chest-x-ray"',
+                f"expires = {expires}",
+                "seed = 2026",
+                "[sites]",
+                f"names = {json.dumps(sites)}",
+                f"quorum = {max(2, len(sites) - 1)}",
+                "[training]",
+                f"rounds = {self.plan.rounds}",
+                f"batch_size = {defaults.batch_size}",
+                "[privacy]",
+                f"epsilon = {self.plan.epsilon}",
+                "delta = 1e-3",
+                "clip_norm = 1.0",
+                "[evaluation]",
+                "heldout_fraction = 0.3",
+                "",
+            ]
+        )
+
+    def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        log = self._log(name.replace(" ", "-"))
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                _trifed(*arguments),
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                env=settings.child_environment(),
+                start_new_session=True,
+            )
+        self._processes.append((name, process, log))
+        return process
+
+    def _log(self, name: str) -> Path:
+        folder = self.plan.workdir / "logs"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{name}.log"
+
+    def _await(self, path: Path, process: str) -> None:
+        deadline = time.monotonic() + READY_S
+        while not path.exists():
+            self.check_running()
+            if time.monotonic() > deadline:
+                log = _relative(self._log(process.replace(" ", "-")))
+                raise ProcessEndedError(process=process, status="not ready", log=log)
+            time.sleep(0.05)
+
+
+def failure_of(output: str, *, step: str, status: int) -> StepFailedError:
+    """Return the error of a child command from what it wrote to stderr under `--json`."""
+    for line in reversed(output.splitlines()):
+        with contextlib.suppress(json.JSONDecodeError, KeyError, TypeError):
+            said = json.loads(line)["error"]
+            return StepFailedError(
+                step=step, code=said["code"], what=said["what"], next=said["next_step"]
+            )
+    return StepFailedError(
+        step=step, code=f"exit {status}", what=output.strip()[-300:] or "-", next="trifed doctor"
+    )
+
+
+def _enrol(centre: Path, hospital: Hospital) -> None:
+    """Do what the two sides do by hand: invite, init, sign, join."""
+    from clients.enrolment import init_node, join_node
+    from clients.policy import TEMPLATE
+    from federation.coordinator.home import CentreHome
+    from federation.operations.enrolment import invite_site, sign_request
+    from federation.pki.requests import EnrolmentRequest
+    from federation.storage import write_atomic
+
+    home, name = CentreHome.open(centre), str(hospital.site).capitalize()
+    hospital.home.parent.mkdir(parents=True, exist_ok=True)
+    invitation = invite_site(home, site=hospital.site, name=f"{name} hospital", now=_now())
+    node = init_node(hospital.home, invitation=invitation, now=_now())
+    write_atomic(node.policy, TEMPLATE.encode(), mode=0o600)
+    request = EnrolmentRequest.from_bytes(node.request_file.read_bytes())
+    join_node(node, sign_request(home, request, now=_now()), now=_now())
+
+
+def _prepare(workdir: Path) -> None:
+    """Make an empty folder; only a folder that a demo made is replaced.
+
+    Raises
+    ------
+    DemoFolderError
+        If the folder holds anything else.
+    """
+    if workdir.exists() and any(workdir.iterdir()):
+        if not (workdir / MARKER).exists():
+            raise DemoFolderError(folder=workdir)
+        shutil.rmtree(workdir)
+    workdir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (workdir / MARKER).touch()
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_S
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.1, deadline - time.monotonic()))
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _trifed(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "federation.commands.main", *arguments]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _relative(path: Path) -> str:
+    return os.path.relpath(path)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def events_of(process: subprocess.Popen[str]) -> Iterator[tuple[Progress | None, str]]:
+    """Yield each line of a launched study as event and text; the last line is the result."""
+    if process.stdout is None:
+        return
+    for line in process.stdout:
+        yield Progress.from_line(line), line

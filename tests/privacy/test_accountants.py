@@ -1,0 +1,115 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from federation.errors.privacy import InvalidPrivacyEventError, PrivacyPlanUnreachableError
+from federation.privacy.accountants import (
+    RDP_ORDERS,
+    _rdp_of_one_step,
+    epsilon_of,
+    smallest_noise,
+    spent,
+)
+from federation.privacy.events import Gaussian, PoissonSampledGaussian
+
+GRID = [
+    (noise, rate, steps, delta)
+    for noise in (0.8, 1.1, 2.0, 4.0)
+    for rate in (0.01, 0.1, 0.5)
+    for steps in (1, 100, 2000)
+    for delta in (1e-3, 1e-5)
+]
+
+
+def test_the_moments_accountant_gives_the_known_answer():
+    """Abadi et al. 2016, section 3.2: q=0.01, sigma=4, T=10000, delta 1e-5 -> 1.26."""
+    curve = _rdp_of_one_step(4.0, 0.01)
+    pairs = zip(RDP_ORDERS, curve, strict=True)
+    classic = min(10_000 * rdp + math.log(1e5) / (order - 1) for order, rdp in pairs)
+    assert classic == pytest.approx(1.26, abs=0.01)
+    assert spent([PoissonSampledGaussian(4.0, 0.01, 10_000)], 1e-5).epsilon < classic
+
+
+def test_the_published_cifar_like_plan_gives_the_known_answers():
+    """q=256/60000, sigma=1.1, 14062 steps, delta 1e-5: RDP 2.5966, PLD 2.3817."""
+    cost = spent([PoissonSampledGaussian(1.1, 256 / 60_000, 14_062)], 1e-5)
+    assert cost.epsilon_rdp == pytest.approx(2.596556, abs=1e-4)
+    assert cost.epsilon_pld == pytest.approx(2.3817, abs=0.01)
+    assert cost.epsilon == cost.epsilon_rdp
+    assert cost.accountant == "rdp"
+
+
+def test_one_gaussian_agrees_with_the_analytic_mechanism():
+    """Balle & Wang 2018: epsilon 1 at delta 1e-5 needs sigma 3.7306."""
+    cost = spent([Gaussian(3.7306, 1)], 1e-5)
+    assert cost.epsilon_pld == pytest.approx(1.0, abs=1e-3)
+    assert cost.epsilon >= cost.epsilon_pld
+
+
+@pytest.mark.parametrize(("noise", "rate", "steps", "delta"), GRID)
+def test_opacus_and_dp_accounting_agree(noise, rate, steps, delta):
+    from opacus.accountants.analysis import rdp
+
+    curve = rdp.compute_rdp(q=rate, noise_multiplier=noise, steps=steps, orders=RDP_ORDERS)
+    theirs, _ = rdp.get_privacy_spent(orders=RDP_ORDERS, rdp=curve, delta=delta)
+    ours = spent([PoissonSampledGaussian(noise, rate, steps)], delta).epsilon_rdp
+    if theirs < 60:
+        assert ours == pytest.approx(theirs, abs=1e-3)
+
+
+def test_an_empty_book_costs_nothing():
+    assert spent([], 1e-5).epsilon == 0.0
+
+
+def test_the_order_and_the_cut_of_events_do_not_matter():
+    halves = [PoissonSampledGaussian(1.0, 0.2, 5), Gaussian(5.0, 1)]
+    whole = [Gaussian(5.0, 1), PoissonSampledGaussian(1.0, 0.2, 10)]
+    again = [*halves, PoissonSampledGaussian(1.0, 0.2, 5)]
+    assert spent(again, 1e-5) == spent(whole, 1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    noise=st.floats(0.8, 8.0),
+    rate=st.floats(0.01, 1.0),
+    steps=st.integers(1, 200),
+    more=st.integers(1, 200),
+)
+def test_more_steps_never_cost_less(noise, rate, steps, more):
+    short = epsilon_of([PoissonSampledGaussian(noise, rate, steps)], 1e-4)
+    long = epsilon_of([PoissonSampledGaussian(noise, rate, steps + more)], 1e-4)
+    assert long >= short - 1e-9
+
+
+@settings(max_examples=20, deadline=None)
+@given(noise=st.floats(0.8, 4.0), rate=st.floats(0.01, 0.9), steps=st.integers(1, 100))
+def test_less_noise_and_more_sampling_never_cost_less(noise, rate, steps):
+    base = epsilon_of([PoissonSampledGaussian(noise, rate, steps)], 1e-4)
+    assert epsilon_of([PoissonSampledGaussian(0.9 * noise, rate, steps)], 1e-4) >= base - 1e-9
+    assert epsilon_of([PoissonSampledGaussian(noise, 1.1 * rate, steps)], 1e-4) >= base - 1e-9
+
+
+@pytest.mark.parametrize(("rate", "steps"), [(0.3, 30), (1.0, 40), (0.02, 500)])
+def test_the_smallest_noise_is_enough_and_a_hair_less_is_not(rate, steps):
+    noise = smallest_noise(epsilon=4.0, delta=1e-4, sample_rate=rate, steps=steps)
+    assert epsilon_of([PoissonSampledGaussian(noise, rate, steps)], 1e-4) <= 4.0
+    assert epsilon_of([PoissonSampledGaussian(noise - 0.002, rate, steps)], 1e-4) > 4.0
+
+
+def test_a_plan_beyond_all_noise_is_refused():
+    with pytest.raises(PrivacyPlanUnreachableError):
+        smallest_noise(epsilon=1e-5, delta=1e-9, sample_rate=1.0, steps=10**6)
+
+
+@pytest.mark.parametrize("delta", [0.0, 1.0, -1e-5, float("nan")])
+def test_a_delta_outside_its_range_is_refused(delta):
+    with pytest.raises(InvalidPrivacyEventError):
+        spent([], delta)
+
+
+def test_hopeless_noise_is_charged_by_the_renyi_figure_alone():
+    cost = spent([PoissonSampledGaussian(0.1, 0.5, 10)], 1e-5)
+    assert cost.epsilon > 60
+    assert cost.epsilon == cost.epsilon_rdp

@@ -260,7 +260,8 @@ class ControlClient:
         }
         while True:
             try:
-                message = await asyncio.wait_for(line.stream.read(), timeout=line.silent_after_s)
+                async with asyncio.timeout(line.silent_after_s):  # wait_for loses cancellations
+                    message = await line.stream.read()
             except TimeoutError as error:
                 raise PeerSilentError(peer="centre", seconds=round(line.silent_after_s)) from error
             kind = _kind(message)

@@ -21,6 +21,7 @@ from federation.errors.registry import (
     LogRangeError,
     LogTamperedError,
     NotAllowedError,
+    RegisterDatabaseError,
     RequestInvalidError,
     RequestTooLargeError,
     RunRegisteredError,
@@ -37,6 +38,7 @@ STATUS: dict[type[PlatformError], HTTPStatus] = {
     RequestInvalidError: HTTPStatus.BAD_REQUEST,
     BusyRegisterError: HTTPStatus.SERVICE_UNAVAILABLE,
     LogTamperedError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    RegisterDatabaseError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
 

@@ -1,7 +1,8 @@
 """The registry as a web application: one factory, embedded in a process or served.
 
 Every route needs the service token unless it is in `PUBLIC`; what is public
-shows records, which hold no patient data and no small count, and proofs.
+shows records, which hold no patient data and no small count, and proofs; the
+OpenAPI document is public as well.
 """
 
 from collections.abc import Callable, Iterable

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from federation.errors.registry import RegisterDatabaseError
 from registry.audit.tables import SqlAuditTrail
 from registry.evidence.tables import SqlEvidenceLog
 from registry.metadata import METADATA
@@ -20,6 +21,8 @@ from registry.models.tables import SqlModelVersions
 from registry.ports import Transaction, WriteConflict
 
 _LOCK_WAIT_MS = 20_000
+_SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_SQL_BUSY = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
 class SqlStore:
@@ -33,11 +36,8 @@ class SqlStore:
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
         """Open a transaction that commits on leaving."""
-        try:
-            with self._transaction(writing=True) as connection:
-                yield _nouns(connection)
-        except (IntegrityError, OperationalError) as error:
-            raise WriteConflict from error
+        with self._transaction(writing=True) as connection:
+            yield _nouns(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
@@ -47,12 +47,25 @@ class SqlStore:
 
     @contextmanager
     def _transaction(self, *, writing: bool) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
-            connection = connection.execution_options(writing=writing)
-            with connection.begin() as transaction:
-                yield connection
-                if not writing:
-                    transaction.rollback()
+        try:
+            with self._engine.connect() as connection:
+                connection = connection.execution_options(writing=writing)
+                with connection.begin() as transaction:
+                    yield connection
+                    if not writing:
+                        transaction.rollback()
+        except DBAPIError as error:
+            if _is_conflict(error):
+                raise WriteConflict from error
+            raise RegisterDatabaseError(why=type(error).__name__) from error
+
+
+def _is_conflict(error: DBAPIError) -> bool:
+    """Say whether another writer was in the way, so that a second try may do better."""
+    if isinstance(error, IntegrityError):
+        return True
+    sqlite = getattr(error.orig, "sqlite_errorname", "")
+    return sqlite.startswith(_SQLITE_BUSY) or getattr(error.orig, "sqlstate", "") in _SQL_BUSY
 
 
 def _nouns(connection: Connection) -> Transaction:

@@ -85,7 +85,10 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    from federation.operations.installed import check_import_names
+
     try:
+        check_import_names()
         return app(args=arguments, prog_name="trifed", standalone_mode=False) or 0
     except PlatformError as error:
         fail(error, as_json="--json" in arguments)

@@ -178,7 +178,8 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
         if caller.refusal is not None or caller.site is None:
             raise caller.refusal or StrangerError()
         try:
-            first = await asyncio.wait_for(context.read(), timeout=self._settings.hello_within_s)
+            async with asyncio.timeout(self._settings.hello_within_s):
+                first = await context.read()
         except TimeoutError as error:
             raise ProtocolBrokenError(why="no hello came") from error
         if not isinstance(first, pb.FromNode):  # end of stream
@@ -265,7 +266,8 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
         limit_s = self._settings.silent_after_s
         while True:
             try:
-                message = await asyncio.wait_for(context.read(), timeout=limit_s)
+                async with asyncio.timeout(limit_s):  # wait_for loses cancellations
+                    message = await context.read()
             except TimeoutError as error:
                 raise PeerSilentError(peer=session.site, seconds=round(limit_s)) from error
             if not isinstance(message, pb.FromNode):  # end of stream

@@ -216,6 +216,8 @@ class _Connection:
         if request.http_version != b"1.1":
             raise FleetRequestMalformedError(problem="not HTTP/1.1")
         names = [name for name, _ in request.headers]
+        if sum(len(name) + len(value) for name, value in request.headers) > MAX_HEAD_BYTES:
+            raise FleetRequestMalformedError(problem="headers too long")
         for name in (b"transfer-encoding", b"upgrade", b"expect", b"trailer", b"te"):
             if name in names:
                 raise FleetRequestMalformedError(problem=f"header {name.decode()}")

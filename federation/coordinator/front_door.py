@@ -328,8 +328,9 @@ async def _both_ways(left: Streams, right: Streams) -> None:
     ]
     try:
         await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
-        with suppress(OSError):
-            await asyncio.wait_for(left[1].drain(), timeout=1.0)
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(1.0):
+                await left[1].drain()
     finally:
         for copy in copies:
             copy.cancel()
@@ -348,7 +349,8 @@ async def _refuse_fleet(
     """Answer the first request with 403 and the coded reason, then close."""
     body = json.dumps({"error": refusal.as_json()}).encode()
     with suppress(TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), timeout=_HANDSHAKE_S)
+        async with asyncio.timeout(_HANDSHAKE_S):
+            await reader.readuntil(b"\r\n\r\n")
     head = (
         "HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -362,7 +364,8 @@ async def _close(writer: asyncio.StreamWriter) -> None:
     writer.close()
     try:
         with suppress(OSError, TimeoutError):
-            await asyncio.wait_for(writer.wait_closed(), timeout=_CLOSE_S)
+            async with asyncio.timeout(_CLOSE_S):
+                await writer.wait_closed()
     finally:
         writer.transport.abort()
 

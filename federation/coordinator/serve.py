@@ -94,7 +94,7 @@ class _Centre:
     async def serve(self) -> None:
         self._stop = stop_event()
         async with AsyncExitStack() as stack:
-            control = self._control_service()
+            self._control = control = self._control_service()
             server, control_port = await start_control(control)
             stack.push_async_callback(server.stop, _GRACE_S)
             stack.callback(self._upstream.close)
@@ -219,13 +219,17 @@ class _Centre:
         self._superlink_starts = starts
 
     async def _keep_nodes(self) -> None:
-        """Correct the SuperLink's list whenever roster or SuperLink changed."""
+        """Correct the SuperLink's list whenever roster or SuperLink changed.
+
+        The wake makes SuperNodes notice at once that they have to sign on again.
+        """
         while True:
             await self._to_correct.wait()
             self._to_correct.clear()
             try:
                 await self._wait_superlink()
                 await asyncio.to_thread(self._flower.correct)
+                self._control.wake()
             except PlatformError as error:
                 log.warning("[%s] %s", error.code, error.say())
                 await asyncio.sleep(_RETRY_S)

@@ -260,6 +260,20 @@ class BusyRegisterError(PlatformError):
     next_step = Text(en="Try again in a minute.", zh="請於一分鐘後再試。")
 
 
+class RegisterDatabaseError(PlatformError):
+    """The register's database cannot be read or written."""
+
+    code = "TF728"
+    what = Text(
+        en="The register's database cannot be used: {why}.",
+        zh="登錄系統的資料庫無法使用:{why}。",
+    )
+    next_step = Text(
+        en="Check the disk and the file's permissions; restore a backup if it is damaged.",
+        zh="請檢查磁碟空間與檔案權限;若檔案損毀,請由備份還原。",
+    )
+
+
 class NotAllowedError(PlatformError):
     """A request came without the right to what it asked for."""
 

@@ -17,7 +17,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -288,12 +290,10 @@ class RoundDriver:
         if process is None:
             return
         self._process = None
-        if process.poll() is None and process.stdin is not None:
-            try:
-                process.stdin.write('{"do":"close"}\n')
-                process.stdin.close()
-            except OSError:
-                pass
+        if process.stdin is not None:
+            for last in (partial(process.stdin.write, '{"do":"close"}\n'), process.stdin.close):
+                with suppress(OSError):
+                    last()
         try:
             process.wait(_CLOSE_S)
         except subprocess.TimeoutExpired:

@@ -35,7 +35,7 @@ def study_from_json(raw: object) -> Study:
         raise UnreadableRecordError(kind="study", why="not a JSON object")
     try:
         study = _study(dict(raw))
-    except (KeyError, TypeError, ValueError, InvalidValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, InvalidValueError) as error:
         raise UnreadableRecordError(kind="study", why=type(error).__name__) from error
     if digest_of_study(study) != study.digest or set(raw) != set(study_as_json(study)):
         raise UnreadableRecordError(kind="study", why="its digest is not that of its fields")

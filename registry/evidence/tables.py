@@ -1,12 +1,14 @@
 """The evidence log in SQL. The primary keys keep two writers from taking one place."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import (
     Column,
     Connection,
     Integer,
     LargeBinary,
+    Row,
     String,
     Table,
     Text,
@@ -16,6 +18,7 @@ from sqlalchemy import (
 )
 
 from federation.domain.ids import Sha256, SiteId
+from federation.errors.core import InvalidIdError
 from federation.errors.registry import KeyFileError, LogRangeError, LogTamperedError
 from federation.evidence.keyring import KeyRole, KnownKey
 from federation.evidence.merkle import Node
@@ -98,12 +101,12 @@ class SqlEvidenceLog:
         row = self._connection.execute(query).one_or_none()
         if row is None:
             raise LogRangeError(size=self.size(), asked=index)
-        return LogEntry(row.leaf_index, Sha256(row.envelope_digest), row.envelope)
+        return _entry_of(row)
 
     def entries(self) -> Iterator[LogEntry]:
         """Return all entries in order."""
         for row in self._connection.execute(select(ENTRIES).order_by(ENTRIES.c.leaf_index)):
-            yield LogEntry(row.leaf_index, Sha256(row.envelope_digest), row.envelope)
+            yield _entry_of(row)
 
     def index_of(self, envelope_digest: Sha256) -> int | None:
         """Return where an envelope lies."""
@@ -144,16 +147,20 @@ class SqlEvidenceLog:
 
     def keys(self) -> dict[Sha256, KnownKey]:
         """Return all kept keys by id."""
-        found = {}
-        for row in self._connection.execute(select(KEYS)):
-            found[Sha256(row.keyid)] = KnownKey(
-                SiteId(row.site) if row.site else None, KeyRole(row.role), _key_of(row.pem)
-            )
-        return found
+        return {Sha256(row.keyid): _key_of(row) for row in self._connection.execute(select(KEYS))}
 
 
-def _key_of(pem: bytes) -> PublicKey:
+def _entry_of(row: Row[Any]) -> LogEntry:
     try:
-        return PublicKey.from_pem(bytes(pem))
-    except KeyFileError as error:
+        return LogEntry(row.leaf_index, Sha256(row.envelope_digest), row.envelope)
+    except InvalidIdError as error:
+        item = f"log entry {row.leaf_index}"
+        raise LogTamperedError(item=item, why="its digest is none") from error
+
+
+def _key_of(row: Row[Any]) -> KnownKey:
+    try:
+        site = SiteId(row.site) if row.site else None
+        return KnownKey(site, KeyRole(row.role), PublicKey.from_pem(bytes(row.pem)))
+    except (InvalidIdError, KeyFileError, ValueError, TypeError) as error:
         raise LogTamperedError(item="key table", why="a key cannot be read") from error

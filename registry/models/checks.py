@@ -26,7 +26,9 @@ from federation.evidence.model_version import (
 from federation.evidence.statements import PredicateType, Statement
 from federation.evidence.verification import verify_envelope
 
-COUNTS = frozenset({"n", "patients", "studies", "images", "examples", "excluded", "positives"})
+COUNTS = frozenset(
+    {"n", "patients", "heldout_patients", "studies", "images", "positives", "excluded"}
+)
 _OF_A_RUN = frozenset(
     {
         PredicateType.UPDATE,

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from federation.evidence.canonical import parse
-from federation.evidence.model_version import Candidate
+from federation.errors.registry import LogTamperedError, NotCanonicalError, RecordInvalidError
+from federation.evidence.model_version import Candidate, Record
 from registry.models.ports import StoredVersion
 from registry.models.service import Registrar, Shown, show
 
@@ -52,18 +52,17 @@ def model_routes(registrar: Registrar, *, actor: str) -> APIRouter:
 
 def line_of(stored: StoredVersion) -> dict[str, object]:
     """Return an entry's line in the list."""
-    record = parse(stored.record)
-    assert isinstance(record, dict)
+    record = _record_of(stored.entry, stored.record)
     return {
         "entry": stored.entry,
         "state": stored.state,
-        "title": record["study"]["title"],
+        "title": record.study.title,
         "study": stored.study,
-        "recipe": record["recipe"]["name"],
-        "created": record["created"],
-        "sites": len(record["participants"]),
-        "pooled": record["pooled"],
-        "model": record["model"]["sha256"],
+        "recipe": record.recipe.name,
+        "created": record.created,
+        "sites": len(record.participants),
+        "pooled": [metric.model_dump(mode="json") for metric in record.pooled],
+        "model": record.model.sha256,
         "supersedes": stored.supersedes,
     }
 
@@ -72,7 +71,7 @@ def shown_as_json(shown: Shown) -> dict[str, object]:
     """Return an entry with its proof as JSON."""
     return {
         "entry": shown.entry,
-        "record": parse(shown.record),
+        "record": _record_of(shown.entry, shown.record).as_json(),
         "superseded_by": shown.superseded_by,
         "evidence": {
             "envelope": shown.envelope,
@@ -80,3 +79,10 @@ def shown_as_json(shown: Shown) -> dict[str, object]:
             "checkpoint": shown.checkpoint,
         },
     }
+
+
+def _record_of(entry: str, content: str) -> Record:
+    try:
+        return Record.from_json(content.encode())
+    except (NotCanonicalError, RecordInvalidError) as error:
+        raise LogTamperedError(item=f"entry {entry}", why="it cannot be read") from error

@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 
 from federation.domain.ids import Sha256
+from federation.errors.core import InvalidIdError
+from federation.errors.registry import LogTamperedError
 from registry.metadata import METADATA
 from registry.models.ports import StoredVersion
 
@@ -118,5 +120,9 @@ class SqlModelVersions:
 
 def _version_of(row: Row[Any]) -> StoredVersion:
     values = dict(row._mapping)
-    values["candidate_digest"] = Sha256(values["candidate_digest"])
+    try:
+        values["candidate_digest"] = Sha256(values["candidate_digest"])
+    except InvalidIdError as error:
+        item = f"entry {values['entry']}"
+        raise LogTamperedError(item=item, why="a digest of it is none") from error
     return StoredVersion(**values)

@@ -37,12 +37,18 @@ NORTH = SiteId("north")
 PACE = Pace(first_s=0.05, longest_s=0.2, refused_s=30.0, scan_s=0.05)
 
 
-def run(work: Coroutine[None, None, None], *, within_s: float = 20.0) -> None:
+def run(
+    work: Coroutine[None, None, None],
+    *,
+    within_s: float = 20.0,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
     async def limited() -> None:
         async with asyncio.timeout(within_s):
             await work
 
-    asyncio.run(limited())
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(limited())
 
 
 def a_free_port() -> int:

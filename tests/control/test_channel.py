@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clients.control import CAPABILITIES, ChannelState, diagnose
+from clients.progress import read_progress, write_progress
 from federation.coordinator.admin import AdminClient
 from federation.domain.ids import RunId, SiteId
 from federation.errors.approval import SignatureNotEnrolledError
@@ -27,6 +28,7 @@ from federation.errors.enrolment import (
     ForeignNodeCertificateError,
     NodeCertificateExpiredError,
     NodeCertificateRevokedError,
+    NodeCertificateUnknownError,
 )
 from federation.pki.authority import certificate_pem
 from federation.protocol.generated import control_pb2 as pb
@@ -128,7 +130,11 @@ def test_a_clock_more_than_five_minutes_off_is_refused_on_both_sides(tmp_path: P
     run(work())
 
 
-def test_a_node_of_another_centre_is_told_whose_certificate_is_foreign(tmp_path: Path) -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_node_of_another_centre_is_told_whose_certificate_is_foreign(
+    tmp_path: Path, loop: str
+) -> None:
+    factory = pytest.importorskip(loop).new_event_loop
     centre = a_centre(tmp_path / "c")
     other = a_node(tmp_path / "o", a_centre(tmp_path / "d"))
     other.authority_certificate.write_bytes(centre.authority_certificate.read_bytes())
@@ -140,7 +146,7 @@ def test_a_node_of_another_centre_is_told_whose_certificate_is_foreign(tmp_path:
             assert isinstance(client.status.error, ForeignNodeCertificateError)
             assert any(isinstance(item, ForeignNodeCertificateError) for item in served.refusals)
 
-    run(work())
+    run(work(), loop_factory=factory)
 
 
 def test_a_node_refuses_a_centre_it_was_not_invited_by(tmp_path: Path) -> None:
@@ -471,7 +477,7 @@ def test_diagnose_finds_nothing_wrong_with_a_good_certificate(tmp_path: Path) ->
     run(work())
 
 
-@pytest.mark.parametrize("words", [b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 64])
+@pytest.mark.parametrize("words", [b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 64], ids=["http", "zeros"])
 def test_who_speaks_no_tls_is_logged_with_a_code(tmp_path: Path, words: bytes) -> None:
     centre = a_centre(tmp_path / "c")
 
@@ -480,7 +486,39 @@ def test_who_speaks_no_tls_is_logged_with_a_code(tmp_path: Path, words: bytes) -
             port = int(centre.settings().address.rpartition(":")[2])
             with socket.create_connection(("127.0.0.1", port)) as stranger:
                 stranger.sendall(words)
+                stranger.shutdown(socket.SHUT_WR)
                 await until(lambda: served.refusals)
             assert served.refusals[0].code in ("TF223", "TF224")
+
+    run(work())
+
+
+def test_what_the_executor_says_it_does_is_read_back(tmp_path: Path) -> None:
+    assert read_progress(tmp_path).run == ""
+    write_progress(tmp_path, Progress(busy=True, run="cxr-2026.1", round=2, batches_done=1))
+    said = read_progress(tmp_path)
+    assert (said.busy, said.run, said.round, said.batches_done) == (True, "cxr-2026.1", 2, 1)
+    assert said.free_disk_bytes > 0
+    (tmp_path / "progress.json").write_text('{"unknown": 1}')
+    assert not read_progress(tmp_path).busy
+
+
+def test_a_renewed_certificate_ends_the_long_pause_after_a_refusal(tmp_path: Path) -> None:
+    centre = a_centre(tmp_path / "c")
+    node = a_node(tmp_path / "n", centre)
+    good = node.tls_certificate.read_bytes()
+    unknown = centre.authority().issue_node(
+        node.load_tls_key().public_key(),  # type: ignore[arg-type]
+        site=NORTH,
+        now=datetime.now(UTC),
+    )
+    node.tls_certificate.write_text(certificate_pem(unknown))
+
+    async def work() -> None:
+        async with serving(centre), connecting(node) as client:
+            await until(lambda: client.status.state is ChannelState.REFUSED)
+            assert isinstance(client.status.error, NodeCertificateUnknownError)
+            node.tls_certificate.write_bytes(good)
+            await connected(client)
 
     run(work())

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from federation.errors.privacy import InvalidPrivacyEventError, PrivacyPlanUnreachableError
 from federation.privacy.accountants import (
     RDP_ORDERS,
+    _epsilon_rdp,
     _rdp_of_one_step,
     epsilon_of,
     smallest_noise,
@@ -16,9 +17,9 @@ from federation.privacy.events import Gaussian, PoissonSampledGaussian
 
 GRID = [
     (noise, rate, steps, delta)
-    for noise in (0.8, 1.1, 2.0, 4.0)
-    for rate in (0.01, 0.1, 0.5)
-    for steps in (1, 100, 2000)
+    for noise in (0.8, 1.5, 4.0)
+    for rate in (0.01, 0.3)
+    for steps in (1, 500)
     for delta in (1e-3, 1e-5)
 ]
 
@@ -48,13 +49,14 @@ def test_one_gaussian_agrees_with_the_analytic_mechanism():
     assert cost.epsilon >= cost.epsilon_pld
 
 
+@pytest.mark.filterwarnings("ignore:Optimal order is")
 @pytest.mark.parametrize(("noise", "rate", "steps", "delta"), GRID)
 def test_opacus_and_dp_accounting_agree(noise, rate, steps, delta):
     from opacus.accountants.analysis import rdp
 
     curve = rdp.compute_rdp(q=rate, noise_multiplier=noise, steps=steps, orders=RDP_ORDERS)
     theirs, _ = rdp.get_privacy_spent(orders=RDP_ORDERS, rdp=curve, delta=delta)
-    ours = spent([PoissonSampledGaussian(noise, rate, steps)], delta).epsilon_rdp
+    ours = _epsilon_rdp((PoissonSampledGaussian(noise, rate, steps),), delta)
     if theirs < 60:
         assert ours == pytest.approx(theirs, abs=1e-3)
 
@@ -70,7 +72,7 @@ def test_the_order_and_the_cut_of_events_do_not_matter():
     assert spent(again, 1e-5) == spent(whole, 1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     noise=st.floats(0.8, 8.0),
     rate=st.floats(0.01, 1.0),
@@ -83,7 +85,7 @@ def test_more_steps_never_cost_less(noise, rate, steps, more):
     assert long >= short - 1e-9
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(noise=st.floats(0.8, 4.0), rate=st.floats(0.01, 0.9), steps=st.integers(1, 100))
 def test_less_noise_and_more_sampling_never_cost_less(noise, rate, steps):
     base = epsilon_of([PoissonSampledGaussian(noise, rate, steps)], 1e-4)

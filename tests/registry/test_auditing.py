@@ -63,6 +63,11 @@ EDITS = {
         "UPDATE evidence_entries SET envelope_digest = 'sha256:' || hex(zeroblob(32))"
         " WHERE leaf_index = 2"
     ),
+    "a digest that is none": "UPDATE evidence_entries SET envelope_digest = 'x' || leaf_index",
+    "a candidate's digest": "UPDATE model_versions SET candidate_digest = 'x' || log_index",
+    "what a key is for": "UPDATE evidence_keys SET role = 'anything'",
+    "a site that is none": "UPDATE evidence_keys SET site = 'Not a site'",
+    "a record that is none": "UPDATE model_versions SET record = 'x'",
     "a node": "UPDATE evidence_nodes SET hash = zeroblob(32) WHERE level = 1 AND position = 0",
     "a dropped node": "DELETE FROM evidence_nodes WHERE level = 2 AND position = 0",
     "a checkpoint": "UPDATE evidence_checkpoints SET note = replace(note, '8', '9')",

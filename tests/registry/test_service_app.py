@@ -1,6 +1,7 @@
 """The register over HTTP: default-deny, coded problems, limits, and the client's one code path."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -270,3 +271,13 @@ def test_a_missing_field_is_named_to_the_client(centre: Centre) -> None:
     response = ask(centre, "POST", "/v1/model-versions", content=canonical(given))
     body = problem(response, 422, RecordInvalidError.code)
     assert "code: Field required" in str(body["detail"])
+
+
+def test_an_unreadable_record_is_the_registers_fault_not_the_readers(centre: Centre) -> None:
+    stored, _ = centre.registrar.register(candidate(centre), actor="centre")
+    database = sqlite3.connect(centre.database)
+    database.execute("UPDATE model_versions SET record = '{}'")
+    database.commit()
+    database.close()
+    for path in ("/v1/model-versions", f"/v1/model-versions/{stored.entry}"):
+        problem(ask(centre, "GET", path), 500, "TF713")

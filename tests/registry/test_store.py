@@ -1,5 +1,6 @@
 """Every body of the store keeps the same promises. A new one joins by a line in `STORES`."""
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import BusyRegisterError, LogRangeError
+from federation.errors.registry import BusyRegisterError, LogRangeError, RegisterDatabaseError
 from federation.evidence import merkle
 from registry.auditing import audit_log
 from registry.evidence.ports import LogEntry
@@ -225,3 +226,19 @@ def test_a_register_that_is_always_busy_says_so(
     monkeypatch.setattr("registry.models.service.TRIES", 2)
     with pytest.raises(BusyRegisterError):
         centre.registrar.register(given, actor="centre")
+
+
+def test_a_file_that_is_no_database_is_a_coded_error(tmp_path: Path) -> None:
+    (tmp_path / "registry.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(RegisterDatabaseError):
+        SqlStore(f"sqlite:///{tmp_path / 'registry.db'}")
+
+
+def test_a_lost_table_is_a_coded_error_and_not_a_busy_register(centre: Centre) -> None:
+    database = sqlite3.connect(centre.database)
+    database.execute("DROP TABLE registry_audit")
+    database.close()
+    with pytest.raises(RegisterDatabaseError):
+        centre.registrar.register(candidate_of_study(centre, "cxr"), actor="centre")
+    with centre.registrar.store.reading() as transaction:
+        assert transaction.models.count() == transaction.log.size() == 0

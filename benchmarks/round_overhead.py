@@ -132,7 +132,11 @@ def main() -> None:
         "peak30mb_6_sites_mb": six["peak_mb"],
     }
     units = {key: "MB" if "peak" in key else "s" for key in figures}
-    report("round_overhead", {key: round(float(str(value)), 4) for key, value in figures.items()}, units)
+    report(
+        "round_overhead",
+        {key: round(float(str(value)), 4) for key, value in figures.items()},
+        units,
+    )
 
 
 if __name__ == "__main__":

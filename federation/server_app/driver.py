@@ -51,7 +51,7 @@ _NODE_UNAVAILABLE = "5"
 _SMALL_MODEL_BYTES = 1 << 16
 
 
-class ParentGone(Exception):  # noqa: N818
+class ParentGone(Exception):
     """Stdin was closed."""
 
 

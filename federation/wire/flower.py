@@ -8,6 +8,7 @@ reader never guesses. Imports Flower (public names only); import it lazily.
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
@@ -183,7 +184,7 @@ def _check_names(content: RecordDict, wanted: set[str], malformed: Malformed) ->
         raise malformed(field="records", problem=f"not exactly {', '.join(sorted(wanted))}")
 
 
-def _fields(record: object, wanted: Fields, malformed: Malformed) -> dict[str, object]:
+def _fields(record: object, wanted: Fields, malformed: Malformed) -> dict[str, Any]:
     if not isinstance(record, ConfigRecord) or set(record.keys()) != set(wanted):
         raise malformed(field="config", problem=f"not exactly {', '.join(sorted(wanted))}")
     for name, kind in wanted.items():

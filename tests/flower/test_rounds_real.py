@@ -112,9 +112,10 @@ def test_node_with_a_key_that_is_not_enrolled_never_gets_in(fleet: Fleet) -> Non
         assert stranger.wait_online([STRANGER], timeout_s=12) == frozenset()
     finally:
         stranger.stop()
-    assert "(403)" in (home.logs / "supernode.log").read_text() or "403" in (
-        home.logs / "supernode.log"
-    ).read_text()
+    assert (
+        "(403)" in (home.logs / "supernode.log").read_text()
+        or "403" in (home.logs / "supernode.log").read_text()
+    )
 
 
 def enrol(stranger: Fleet, fleet: Fleet, site: SiteId) -> None:
@@ -164,7 +165,7 @@ def test_superlink_refuses_a_node_request_without_flowers_signature(fleet: Fleet
         assert answer.status_code == 401
 
 
-def test_no_python_travels_in_a_run(tmp_path: Path, driver: RoundDriver, fleet: Fleet) -> None:
+def test_no_python_travels_in_a_run(tmp_path: Path, fleet: Fleet) -> None:
     """All bytes that a driver sends to the SuperLink, recorded on their way."""
     recorded = Recorder(tmp_path / "r.sock", path_of(fleet.address))
     model = write_model(fleet.folder / "r.npy", 0.01)
@@ -231,22 +232,22 @@ def test_killed_driver_is_a_coded_error(fleet: Fleet) -> None:
         assert another.run_round(fleet.ping_order(model, 1, SITES), judge=weigh).reached
 
 
-def test_round_goes_on_without_a_node_that_was_given_up(
-    fleet: Fleet, driver: RoundDriver
-) -> None:
+def test_round_goes_on_without_a_node_that_was_given_up(fleet: Fleet) -> None:
     model = write_model(fleet.folder / "g.npy", 0.1)
-    order = replace(fleet.ping_order(model, 9, SITES), quorum=2)
+    order = replace(fleet.ping_order(model, 1, SITES), quorum=2)
     supernode = process_of(fleet, SOUTH, "supernode")
-    supernode.suspend()
-    try:
-        threading.Timer(1.0, driver.give_up, [SOUTH]).start()
-        outcome = driver.run_round(order, judge=weigh)
-    finally:
-        supernode.resume()
-    assert outcome.check_quorum().seconds < 20
-    assert [(item.site, item.code) for item in outcome.refusals] == [(SOUTH, "TF422")]
-    again = driver.run_round(replace(order, number=10), judge=weigh)
-    assert len(again.accepted) == 3
+    with fleet.driver() as driver:
+        fleet.announce(driver.start(), SITES)
+        supernode.suspend()
+        try:
+            threading.Timer(1.0, driver.give_up, [SOUTH]).start()
+            outcome = driver.run_round(order, judge=weigh)
+        finally:
+            supernode.resume()
+        assert outcome.check_quorum().seconds < 20
+        assert [(item.site, item.code) for item in outcome.refusals] == [(SOUTH, "TF422")]
+        again = driver.run_round(replace(order, number=2), judge=weigh)
+        assert len(again.accepted) == 3
 
 
 def process_of(fleet: Fleet, site: SiteId, name: str) -> psutil.Process:

@@ -8,13 +8,14 @@ a global, so a process drives one run at a time.
 import fcntl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import httpx
 from flwr.app import Message, RecordDict
+from flwr.app.message import remove_content_from_message
 from flwr.common.constant import SUPERLINK_NODE_ID
 from flwr.common.serde import (
     context_from_proto,
@@ -23,7 +24,6 @@ from flwr.common.serde import (
     message_to_proto,
     run_from_proto,
 )
-from flwr.app.message import remove_content_from_message
 from flwr.proto.control_pb2 import (
     ListNodesRequest,
     RegisterNodeRequest,
@@ -150,7 +150,9 @@ class RunSession:
         self.lost: FlowerRefusedError | SuperLinkUnreachableError | None = None
 
     @classmethod
-    def open(cls, path: Path, *, secret: bytes, bundle: bytes, digest: str, lock: Path) -> "RunSession":
+    def open(
+        cls, path: Path, *, secret: bytes, bundle: bytes, digest: str, lock: Path
+    ) -> "RunSession":
         """Start a run with this bundle and take its task.
 
         `lock` is a file that keeps two drivers from taking each other's tasks.
@@ -300,7 +302,7 @@ class RunSession:
             wait_s = min(2 * wait_s, 0.5)
         raise ReplyMalformedError(field="reply", problem="incomplete")
 
-    def _pull(self, object_id: str) -> object:
+    def _pull(self, object_id: str) -> Any:
         return self._client.PullObject(
             PullObjectRequest(node=self._node, run_id=self.run_id, object_id=object_id)
         )

@@ -16,8 +16,8 @@ from typing import Any
 import uvicorn.protocols.http.httptools_impl as http_protocol
 from fastapi import HTTPException, Request
 from flwr.proto import fleet_pb2, message_pb2, runtime_pb2
-from flwr.supercore.dependencies.task import authenticate_task
 from flwr.supercore.constant import TASK_TOKEN_HEADER
+from flwr.supercore.dependencies.task import authenticate_task
 from flwr.supercore.error import FlowerError
 from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from google.protobuf.message import DecodeError, Message
@@ -123,7 +123,7 @@ class FastPath:
         self._app = app
         self._routes = routes
         self._inline = inline
-        http_protocol.HIGH_WATER_LIMIT = _HIGH_WATER_BYTES
+        setattr(http_protocol, "HIGH_WATER_LIMIT", _HIGH_WATER_BYTES)  # noqa: B010
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

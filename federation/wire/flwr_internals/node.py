@@ -168,9 +168,7 @@ def _serve_runtime_on(socket: Path) -> None:
 
 def _replace_waits(waits: Waits) -> None:
     loop.time = types.SimpleNamespace(sleep=waits.sleep)
-    loop.pull_objects = functools.partial(
-        loop.pull_objects, initial_backoff=0.01, backoff_cap=1.0
-    )
+    loop.pull_objects = functools.partial(loop.pull_objects, initial_backoff=0.01, backoff_cap=1.0)
     loop._pull_and_store_message = waits.while_receiving(loop._pull_and_store_message)
     handlers.acquire_task = waits.when_ready(handlers.acquire_task)
     _after(InMemoryNodeState, "store_message_and_object_tree", waits.wake)

@@ -10,11 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from flwr.app import Error, Message, RecordDict
 from flwr.app.message import remove_content_from_message
-from flwr.common.serde import context_from_proto, fab_from_proto, message_to_proto, run_from_proto
+from flwr.common.serde import (
+    context_from_proto,
+    fab_from_proto,
+    message_from_proto,
+    message_to_proto,
+    run_from_proto,
+)
 from flwr.proto.message_pb2 import ConfirmMessageReceivedRequest, PullObjectRequest
 from flwr.proto.node_pb2 import Node
 from flwr.proto.runtime_pb2 import (
@@ -190,8 +195,6 @@ class RunningTask:
         self._push(Message(Error(code=_FAILED_CODE, reason=""), reply_to=self._asked()))
 
     def _asked(self) -> Message:
-        from flwr.common.serde import message_from_proto
-
         asked = message_from_proto(self._metadata_only)
         asked.metadata.__dict__["_message_id"] = self.assignment.root
         return asked
@@ -224,5 +227,3 @@ class RunningTask:
         except (FlowerRefusedError, SuperLinkUnreachableError):
             pass
         self._client.close()
-
-

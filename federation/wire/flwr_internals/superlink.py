@@ -87,9 +87,7 @@ class AnswerOnNews:
             await self._driver_pulls(scope, receive, send)
         else:
             await self._app(scope, receive, send)
-            if path == "/v1/fleet/push-messages":
-                self._replies.tell()
-            elif path == "/v1/fleet/push-object" and _length(scope) < _SMALL_BYTES:
+            if _is_news_for_driver(path, scope):
                 self._replies.tell()
 
     async def _node_pulls(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -189,6 +187,12 @@ def _config(database: Path | None, secret: bytes) -> SuperLinkLifespanConfig:
         isolation="process",
         runtime_dependency_install=False,
     )
+
+
+def _is_news_for_driver(path: str, scope: Scope) -> bool:
+    """A reply begins with its message and ends with a small object, its message again."""
+    is_end = path == "/v1/fleet/push-object" and _length(scope) < _SMALL_BYTES
+    return is_end or path == "/v1/fleet/push-messages"
 
 
 def _header(scope: Scope, name: bytes) -> bytes:

@@ -64,8 +64,8 @@ class Fleet:
     def start_centre(self) -> None:
         """Serve the centre and wait for its SuperLink."""
         code = "import sys,pathlib;from federation.coordinator.serve import serve_centre;"
-        self._start("centre", [sys.executable, "-c", f"{code}serve_centre(pathlib.Path(sys.argv[1]))",
-                               str(self.centre.folder)])  # fmt: skip
+        code += "serve_centre(pathlib.Path(sys.argv[1]))"
+        self._start("centre", [sys.executable, "-c", code, str(self.centre.folder)])
         ready = self.centre.run / "centre.json"
         _until(ready.exists, 60, "the centre")
 

@@ -14,8 +14,8 @@ together is printed beside each figure and is the better one to compare.
 | empty_round_s | median of 25 rounds with a model of one number |
 | update30mb_round_s, update100mb_round_s | median of 5 rounds |
 | *_cpu_s | CPU time of all processes of such a round, median |
-| coordinator_peak_mb | peak memory (RSS) of centre process and driver together after the rounds of 100 MB |
-| peak30mb_3_sites_mb, peak30mb_6_sites_mb | the same after rounds of 30 MB with three and with six sites |
+| coordinator_peak_mb | peak RSS of centre process and driver together, after 100 MB |
+| peak30mb_3_sites_mb, peak30mb_6_sites_mb | the same after 30 MB, three and six sites |
 """
 
 import dataclasses

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 STATE_FILE = "node.json"
 
+_SUPERNODE = "supernode"
+_SIGNING_ON_S = 5.0  # a younger SuperNode is still dialling for the first time
+
 
 def serve_node(folder: Path, *, ping_only: bool = False, pace: Pace | None = None) -> None:
     """Serve the node of a home until SIGTERM or SIGINT.
@@ -68,7 +71,7 @@ class _Agent:
         self._forwarder = Forwarder(home, self._settings, on_error=_log_error)
         self._supervisor = Supervisor(
             [
-                self._plan("supernode", supernode_command(home.folder)),
+                self._plan(_SUPERNODE, supernode_command(home.folder)),
                 self._plan("executor", executor_command(home.folder, ping_only=ping_only)),
             ],
             on_change=self._write_state,
@@ -78,6 +81,7 @@ class _Agent:
             on_wake=partial(wake, home.folder),
             progress=partial(read_progress, home.run),
             on_change=self._write_state,
+            on_fleet_started=self._sign_on_again,
             pace=pace,
         )
 
@@ -105,6 +109,13 @@ class _Agent:
         await asyncio.gather(*others, return_exceptions=True)
         for task in done:
             task.result()
+
+    def _sign_on_again(self) -> None:
+        """Start the SuperNode anew: the SuperLink does not know the old one any more.
+
+        By itself it would notice late, Flower's pauses grow to 15 s and more.
+        """
+        self._supervisor.children[_SUPERNODE].restart(if_older_s=_SIGNING_ON_S)
 
     def _plan(self, name: str, command: list[str]) -> ChildPlan:
         return ChildPlan(

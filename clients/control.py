@@ -137,6 +137,7 @@ class ControlClient:
         on_wake: Callable[[], None],
         progress: Callable[[], Progress],
         on_change: Callable[[], None] = lambda: None,
+        on_fleet_started: Callable[[], None] = lambda: None,
         pace: Pace | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         protocol_version: int = mapping.PROTOCOL_VERSION,
@@ -145,6 +146,8 @@ class ControlClient:
         self._on_wake = on_wake
         self._progress = progress
         self._on_change = on_change
+        self._on_fleet_started = on_fleet_started
+        self._fleet_epoch = 0
         self._pace = pace or Pace()
         self._clock = clock
         self._protocol_version = protocol_version
@@ -179,6 +182,7 @@ class ControlClient:
                 welcomed = True
                 self._became(ChannelState.CONNECTED, centre_software=welcome.software_version)
                 log.info("connected to %s", settings.address)
+                self._note_fleet(welcome.fleet_epoch)
                 return await self._converse(_Line(stream, welcome.heartbeat_s))
         except grpc.RpcError as error:
             return await self._explain(error, settings, welcomed=welcomed)
@@ -250,7 +254,7 @@ class ControlClient:
     async def _listen(self, line: _Line) -> PlatformError:
         """Act on what the centre says; return the refusal that ends it."""
         acts: dict[str, Callable[[_Line, Any], Awaitable[None]]] = {
-            "heartbeat": _do_nothing,
+            "heartbeat": self._hear,
             "wake": self._wake,
             "proposal": self._take_proposal,
             "withdrawn": self._withdraw,
@@ -291,6 +295,9 @@ class ControlClient:
 
     # -- what the centre sends ------------------------------------------------------
 
+    async def _hear(self, _line: _Line, raw: Any) -> None:
+        self._note_fleet(raw.fleet_epoch)
+
     async def _wake(self, _line: _Line, _raw: Any) -> None:
         self._on_wake()
 
@@ -320,6 +327,11 @@ class ControlClient:
 
     async def _note_card_receipt(self, _line: _Line, raw: Any) -> None:
         self._note_receipt("dataset card", mapping.read_card_receipt(raw))
+
+    def _note_fleet(self, epoch: int) -> None:
+        if epoch not in (0, self._fleet_epoch):
+            self._fleet_epoch = epoch
+            self._on_fleet_started()
 
     def _note_receipt(self, thing: str, receipt: Receipt) -> None:
         if receipt.refusal is None:
@@ -425,10 +437,6 @@ def diagnose(
             error, seen_by=Side.NODE, node=settings.site, centre=settings.address
         )
     return None
-
-
-async def _do_nothing(_line: _Line, _raw: Any) -> None:
-    """Heartbeats are heard by being read."""
 
 
 def _kind(message: Any) -> str | None:

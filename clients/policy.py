@@ -97,7 +97,7 @@ def reasons_against(
     recipe
         The recipe of that name as installed here.
     """
-    said = [
+    said: list[tuple[Text, dict[str, object], bool]] = [
         (PURPOSE, {"purpose": study.purpose.value}, study.purpose not in policy.purposes),
         (RECIPE, {"recipe": study.recipe}, not _names(policy, study.recipe)),
         (OTHER_RECIPE, {"recipe": study.recipe}, recipe.digest != study.recipe_digest),

@@ -117,6 +117,7 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
         self._settings = settings
         self._verify_decision = verify_decision
         self._clock = clock
+        self._fleet_epoch = 0
         self._sessions: dict[SiteId, _Session] = {}
         self._receipts = _Receipts()
 
@@ -165,6 +166,12 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
     def wake(self, sites: Iterable[SiteId] = ()) -> list[SiteId]:
         """Tell sites (or all) that a task waits; return those that were connected."""
         return self._send(set(sites) or self._sessions.keys(), pb.FromCentre(wake=pb.Wake()))
+
+    def fleet_started(self) -> None:
+        """Tell the nodes that the SuperLink is up, anew: theirs have to sign on again."""
+        self._fleet_epoch = self._now_ms()
+        for session in self._sessions.values():
+            session.outbox.put_nowait(self._heartbeat())
 
     def revoked(self, peer: str, refusal: PlatformError) -> None:
         """End the stream that came through a connection, with the words why."""
@@ -223,6 +230,7 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
                 software_version=self._settings.software_version,
                 clock_unix_ms=self._now_ms(),
                 heartbeat_s=self._settings.heartbeat_s,
+                fleet_epoch=self._fleet_epoch,
             )
         )
         for item in self._records.proposed_to(site):
@@ -292,8 +300,7 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
     async def _take_heartbeat(self, session: _Session, raw: pb.NodeHeartbeat) -> None:
         progress = mapping.read_heartbeat(raw)
         self._sites.heard(session.site, now=self._clock(), progress=progress)
-        answer = pb.CentreHeartbeat(clock_unix_ms=self._now_ms())
-        session.outbox.put_nowait(pb.FromCentre(heartbeat=answer))
+        session.outbox.put_nowait(self._heartbeat())
 
     async def _take_decision(self, session: _Session, raw: pb.Decision) -> None:
         decision = mapping.read_decision(raw)
@@ -345,6 +352,13 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
         log.warning("[%s] %s (from %s)", refusal.code, refusal.say(), caller.address)
         if caller.site is not None and caller.site not in self._sessions:
             self._sites.refused(caller.site, refusal)
+
+    def _heartbeat(self) -> pb.FromCentre:
+        return pb.FromCentre(
+            heartbeat=pb.CentreHeartbeat(
+                clock_unix_ms=self._now_ms(), fleet_epoch=self._fleet_epoch
+            )
+        )
 
     def _skew_ms(self, hello: Hello) -> int:
         return hello.clock_unix_ms - self._now_ms()

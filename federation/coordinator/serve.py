@@ -88,6 +88,7 @@ class _Centre:
         self._sites = Sites()
         self._supervisor = Supervisor([self._superlink_plan()], on_change=self._child_changed)
         self._superlink_starts = 0
+        self._fleet_restarted = False
         self._to_correct = asyncio.Event()
         self._port = 0
 
@@ -199,6 +200,7 @@ class _Centre:
     async def _superlink_ready(self) -> None:
         await self._wait_superlink()
         await asyncio.to_thread(self._flower.correct)
+        self._control.fleet_started()
 
     async def _wait_superlink(self) -> None:
         try:
@@ -215,21 +217,21 @@ class _Centre:
         starts = self._supervisor.children[_SUPERLINK].starts
         if starts > max(self._superlink_starts, 1):
             self._flower.forget()
+            self._fleet_restarted = True
             self._to_correct.set()
         self._superlink_starts = starts
 
     async def _keep_nodes(self) -> None:
-        """Correct the SuperLink's list whenever roster or SuperLink changed.
-
-        The wake makes SuperNodes notice at once that they have to sign on again.
-        """
+        """Correct the SuperLink's list whenever roster or SuperLink changed."""
         while True:
             await self._to_correct.wait()
             self._to_correct.clear()
             try:
                 await self._wait_superlink()
                 await asyncio.to_thread(self._flower.correct)
-                self._control.wake()
+                if self._fleet_restarted:
+                    self._fleet_restarted = False
+                    self._control.fleet_started()
             except PlatformError as error:
                 log.warning("[%s] %s", error.code, error.say())
                 await asyncio.sleep(_RETRY_S)

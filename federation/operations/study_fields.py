@@ -15,7 +15,7 @@ from federation.domain.study import Purpose
 from federation.errors.core import InvalidIdError
 from federation.wording import Text
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 KindOfId = TypeVar("KindOfId", bound=Id)
 
 OPTIMIZERS = ("adam", "adamw", "sgd")

@@ -120,33 +120,54 @@ class FilterBank(nn.Module):
 
     Nothing here is learnt and nothing depends on data, so it costs no privacy;
     with few patients, private training on such features beats a convolutional
-    network trained from nothing (Tramer & Boneh 2021). The filters are made from
-    `scales` (standard deviations in pixels) and are no buffers.
+    network trained from nothing (Tramer & Boneh 2021). A blur is two products
+    with a matrix made from its scale; the matrices are constants, not buffers.
+
+    Parameters
+    ----------
+    sides
+        Height and width of the images.
+    scales
+        Standard deviations in pixels; contrast at s is the blur by s minus the
+        blur by 2 s, without its sign.
+    grid
+        Features are means over a grid of so many fields a side.
     """
 
-    def __init__(self, *, scales: Sequence[int], grid: int) -> None:
+    def __init__(self, *, sides: tuple[int, int], scales: Sequence[int], grid: int) -> None:
         super().__init__()
-        self._scales = tuple(scales)
+        self._pairs = tuple((scale, 2 * scale) for scale in scales)
+        self._blurs = {
+            scale: (_blur_matrix(sides[0], scale), _blur_matrix(sides[1], scale).T)
+            for scale in sorted({scale for pair in self._pairs for scale in pair})
+        }
         self._grid = grid
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features of shape (n, (1 + scales) * grid^2) for images (n, 1, H, W)."""
-        bands = [images]
-        for scale in self._scales:
-            fine, coarse = _blurred(images, scale), _blurred(images, 2 * scale)
-            bands.append((fine - coarse).abs())
-        pooled = functional.adaptive_avg_pool2d(torch.cat(bands, dim=1), self._grid)
-        pooled = pooled * pooled.new_tensor([1.0, *(BAND_GAIN,) * len(self._scales)])[:, None, None]
-        return pooled.flatten(1)
+        blurred = {scale: rows @ images @ cols for scale, (rows, cols) in self._blurs.items()}
+        contrasts = [
+            BAND_GAIN * (blurred[fine] - blurred[coarse]).abs() for fine, coarse in self._pairs
+        ]
+        bands = torch.cat([images, *contrasts], dim=1)
+        return functional.adaptive_avg_pool2d(bands, self._grid).flatten(1)
 
 
 class FilterBankClassifier(nn.Module):
     """A classifier with one hidden layer on a `FilterBank`; none where `hidden` is 0."""
 
-    def __init__(self, *, scales: Sequence[int], grid: int, hidden: int, classes: int) -> None:
+    def __init__(
+        self,
+        *,
+        sides: tuple[int, int],
+        scales: Sequence[int],
+        grid: int,
+        hidden: int,
+        classes: int,
+    ) -> None:
         super().__init__()
         features = (1 + len(scales)) * grid * grid
-        self.features = FilterBank(scales=scales, grid=grid)
+        self.features = FilterBank(sides=sides, scales=scales, grid=grid)
         self.hidden = nn.Sequential(
             *((nn.Linear(features, hidden), nn.Tanh()) if hidden else ()),
         )
@@ -160,18 +181,21 @@ class FilterBankClassifier(nn.Module):
         return logits
 
 
-def _blurred(images: Tensor, scale: int) -> Tensor:
-    """Return images (n, 1, H, W) under a Gaussian of standard deviation `scale` pixels."""
+def _blur_matrix(side: int, scale: int) -> Tensor:
+    """Return the (side, side) matrix of a Gaussian blur that repeats the edge."""
     reach = 3 * scale
-    steps = torch.arange(-reach, reach + 1, dtype=images.dtype)
-    weights = torch.exp(-(steps**2) / (2 * scale**2))
-    weights = (weights / weights.sum()).view(1, 1, 1, -1)
-    padded = functional.pad(images, (reach, reach, reach, reach), mode="replicate")
-    return functional.conv2d(functional.conv2d(padded, weights), weights.transpose(2, 3))
+    offsets = torch.arange(-reach, reach + 1)
+    weights = torch.exp(-(offsets.float() ** 2) / (2 * scale**2))
+    weights = weights / weights.sum()
+    matrix = torch.zeros(side, side)
+    for row in range(side):
+        matrix[row].index_add_(0, (row + offsets).clamp(0, side - 1), weights)
+    return matrix
 
 
 def _filter_bank_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
     return FilterBankClassifier(
+        sides=(recipe.input_shape[1], recipe.input_shape[2]),
         scales=_whole_numbers(args["scales"]),
         grid=_whole_number(args["grid"]),
         hidden=_whole_number(args["hidden"]),

@@ -1,6 +1,5 @@
 """Read and write one flat float32 model as a file, in place of sending it through pipes."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -43,4 +42,4 @@ def write_flat(path: Path, flat: FlatModel) -> None:
     """Write an array as .npy in one step: readers see the whole file or the old one."""
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False, suffix=".tmp") as file:
         np.save(file, flat, allow_pickle=False)
-    os.replace(file.name, path)
+    Path(file.name).replace(path)

@@ -54,6 +54,7 @@ class Child:
     starts: int = 0
     _process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     _wanted: bool = True
+    _started: float = 0.0
 
     @property
     def alive(self) -> bool:
@@ -65,16 +66,21 @@ class Child:
         pause_s = _FIRST_PAUSE_S
         try:
             while True:
-                started = time.monotonic()
+                self._started = time.monotonic()
                 status = await self._live(on_change)
                 if not self._wanted:
                     return
-                if time.monotonic() - started > _WELL_AFTER_S:
+                if time.monotonic() - self._started > _WELL_AFTER_S:
                     pause_s = _FIRST_PAUSE_S
                 _log_death(self.plan, status, pause_s)
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         finally:
+            self._signal_group(signal.SIGKILL)
+
+    def restart(self, *, if_older_s: float) -> None:
+        """Kill the child so that it starts again, if it has run for longer than that."""
+        if self.alive and time.monotonic() - self._started > if_older_s:
             self._signal_group(signal.SIGKILL)
 
     async def stop(self, *, within_s: float) -> None:

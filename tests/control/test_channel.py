@@ -522,3 +522,24 @@ def test_a_renewed_certificate_ends_the_long_pause_after_a_refusal(tmp_path: Pat
             await connected(client)
 
     run(work())
+
+
+def test_a_node_learns_that_the_superlink_started_anew_and_only_once(tmp_path: Path) -> None:
+    centre = a_centre(tmp_path / "c")
+    node = a_node(tmp_path / "n", centre)
+    told: list[int] = []
+
+    async def work() -> None:
+        def tell() -> None:
+            told.append(1)
+
+        async with serving(centre) as served, connecting(node, on_fleet_started=tell) as client:
+            await connected(client)
+            assert not told
+            served.control.fleet_started()
+            await until(lambda: told)
+            first = served.sites.view(NORTH).last_heard
+            await until(lambda: served.sites.view(NORTH).last_heard != first)
+            assert len(told) == 1
+
+    run(work())

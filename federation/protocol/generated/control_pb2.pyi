@@ -113,18 +113,20 @@ class NoticeReceived(_message.Message):
     def __init__(self, run: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("centre", "protocol_version", "software_version", "clock_unix_ms", "heartbeat_s")
+    __slots__ = ("centre", "protocol_version", "software_version", "clock_unix_ms", "heartbeat_s", "fleet_epoch")
     CENTRE_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
     CLOCK_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_S_FIELD_NUMBER: _ClassVar[int]
+    FLEET_EPOCH_FIELD_NUMBER: _ClassVar[int]
     centre: str
     protocol_version: int
     software_version: str
     clock_unix_ms: int
     heartbeat_s: float
-    def __init__(self, centre: _Optional[str] = ..., protocol_version: _Optional[int] = ..., software_version: _Optional[str] = ..., clock_unix_ms: _Optional[int] = ..., heartbeat_s: _Optional[float] = ...) -> None: ...
+    fleet_epoch: int
+    def __init__(self, centre: _Optional[str] = ..., protocol_version: _Optional[int] = ..., software_version: _Optional[str] = ..., clock_unix_ms: _Optional[int] = ..., heartbeat_s: _Optional[float] = ..., fleet_epoch: _Optional[int] = ...) -> None: ...
 
 class Refused(_message.Message):
     __slots__ = ("code", "what", "next_step", "values")
@@ -146,10 +148,12 @@ class Refused(_message.Message):
     def __init__(self, code: _Optional[str] = ..., what: _Optional[str] = ..., next_step: _Optional[str] = ..., values: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class CentreHeartbeat(_message.Message):
-    __slots__ = ("clock_unix_ms",)
+    __slots__ = ("clock_unix_ms", "fleet_epoch")
     CLOCK_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    FLEET_EPOCH_FIELD_NUMBER: _ClassVar[int]
     clock_unix_ms: int
-    def __init__(self, clock_unix_ms: _Optional[int] = ...) -> None: ...
+    fleet_epoch: int
+    def __init__(self, clock_unix_ms: _Optional[int] = ..., fleet_epoch: _Optional[int] = ...) -> None: ...
 
 class Proposal(_message.Message):
     __slots__ = ("study_id", "study", "study_digest", "recipe_digest", "envelope")

@@ -1,0 +1,149 @@
+"""The main job, as a new user runs it: real processes, real files, one command."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+ROUNDS = 3
+LIMIT_S = 900
+
+
+def trifed(*arguments: str, timeout_s: float = LIMIT_S) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "federation.commands.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env={**os.environ, "TRIFED_LANG": "en"},
+        check=False,
+    )
+
+
+def answer(*arguments: str) -> Any:
+    done = trifed(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "work"
+
+
+@pytest.fixture(scope="module")
+def result(workdir: Path) -> dict[str, Any]:
+    done = trifed("demo", "--workdir", str(workdir), "--rounds", str(ROUNDS), "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+pytestmark = pytest.mark.timeout(LIMIT_S)
+
+
+def test_every_round_that_was_asked_was_done(result: dict[str, Any]) -> None:
+    assert result["status"] == "completed"
+    assert result["rounds"] == {"asked": ROUNDS, "done": ROUNDS}
+    assert result["refused"] == []
+    assert result["errors"] == []
+
+
+def test_three_hospitals_were_three_processes(result: dict[str, Any]) -> None:
+    assert len({site["pid"] for site in result["sites"]}) == 3
+
+
+def test_nothing_of_the_demo_runs_on(result: dict[str, Any], workdir: Path) -> None:
+    left = [
+        process.info["pid"]
+        for process in psutil.process_iter(["pid", "cmdline"])
+        if str(workdir) in " ".join(process.info["cmdline"] or [])
+    ]
+
+    assert left == []
+
+
+def test_every_site_spent_no_more_than_it_was_asked(result: dict[str, Any]) -> None:
+    for site in result["sites"]:
+        assert 0 < site["epsilon"] <= 8.0
+        assert site["delta"] == 1e-3
+        assert site["patients"] >= 10
+
+
+def test_every_site_has_an_auroc_with_an_interval(result: dict[str, Any]) -> None:
+    for site in result["sites"]:
+        assert 0 <= site["auroc_low"] <= site["auroc"] <= site["auroc_high"] <= 1
+
+
+def test_the_registry_says_the_same(result: dict[str, Any], workdir: Path) -> None:
+    record = answer("registry", "show", result["registry"]["entry"], "--home", f"{workdir}/centre")
+
+    assert (record["id"], record["version"]) == (result["model"]["id"], result["model"]["version"])
+    assert record["model"]["sha256"] == "sha256:" + result["model"]["sha256"]
+    assert record["rounds"] == result["rounds"]
+    epsilons = {one["site"]: one["epsilon"] for one in record["privacy"]}
+    aurocs = {one["site"]: one["value"] for one in record["evaluations"]}
+    for site in result["sites"]:
+        assert epsilons[site["site"]] == site["epsilon"]
+        assert aurocs[site["site"]] == site["auroc"]
+
+
+def test_the_hospitals_books_say_the_same(result: dict[str, Any], workdir: Path) -> None:
+    for site in result["sites"]:
+        home = f"{workdir}/hospitals/{site['site']}"
+        (book,) = answer("node", "ledger", "show", "--home", home)
+        kinds = [entry["kind"] for entry in book["entries"]]
+        assert kinds == ["reserved", "committed"] * ROUNDS
+        assert book["epsilon"] == pytest.approx(site["epsilon"])
+
+
+def test_the_bundle_verifies_offline_and_a_changed_one_does_not(
+    result: dict[str, Any], workdir: Path, tmp_path: Path
+) -> None:
+    bundle = Path(result["registry"]["bundle"])
+    assert answer("evidence", "verify", str(bundle))["verified"] is True
+
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(bundle) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("record.json"):
+                content = content.replace(b'"done":3', b'"done":4').replace(
+                    b'"done": 3', b'"done": 4'
+                )
+            new.writestr(name, content)
+    done = trifed("evidence", "verify", str(changed), "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["failure"]["item"]
+
+
+def test_planted_names_are_in_no_file_of_the_node(result: dict[str, Any], workdir: Path) -> None:
+    for site in result["sites"]:
+        name = next(Path(workdir / "dicom" / site["site"]).glob("*.dcm")).name
+        family = name.split("_")[1].encode()
+        kept = [path for path in (workdir / "hospitals").rglob("*") if path.is_file()]
+        assert not [path.name for path in kept if family in path.read_bytes()]
+
+
+def test_staff_read_the_proposal_in_both_languages(
+    result: dict[str, Any], workdir: Path
+) -> None:
+    home = f"{workdir}/hospitals/{result['sites'][0]['site']}"
+
+    english = trifed("node", "proposals", "--home", home).stdout
+    chinese = subprocess.run(
+        [sys.executable, "-m", "federation.commands.main", "node", "proposals", "--home", home],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TRIFED_LANG": "zh-Hant-TW"},
+        check=True,
+    ).stdout
+
+    assert "What leaves:" in english
+    assert "離院內容" in chinese

@@ -32,6 +32,7 @@ from clients.private_training import (
     train_privately,
 )
 from clients.randomness import SecureRandom
+from clients.progress import write_progress
 from clients.replies import KeptReplies
 from clients.training import PlainUpdate, train
 from federation import provenance
@@ -48,8 +49,11 @@ from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
 from federation.privacy.accountants import epsilon_of, spent
 from federation.privacy.ledger import Budget, EntryKind
+from federation.protocol.mapping import Progress as NodeProgress
 from federation.recipes import catalogue, flat, networks
 from federation.wire.messages import FlatModel, Reply, Task, TaskKind
+
+TELL_EVERY_S = 0.25
 
 ROUNDING = 1e-6
 """Slack for the search that finds the smallest noise of a plan."""
@@ -295,9 +299,32 @@ class _Work:
 
 
 def build_handler(home: Path, *, progress: Progress | None = None) -> HospitalHandler:
-    """Return the handler of a node's home, with torch on one thread."""
+    """Return the handler of a node's home, with torch on one thread.
+
+    Without a `progress` of its own, the agent is told, which tells the centre.
+    """
     torch.set_num_threads(1)
-    return HospitalHandler(NodeHome.open(home), progress=progress)
+    node = NodeHome.open(home)
+    return HospitalHandler(node, progress=progress or _tell_agent(node.run))
+
+
+def _tell_agent(folder: Path) -> Progress:
+    told = 0.0
+
+    def tell(task: Task, done: int, total: int) -> None:
+        nonlocal told
+        if done == total or time.monotonic() - told > TELL_EVERY_S:
+            told = time.monotonic()
+            doing = NodeProgress(
+                busy=done < total,
+                run=task.run,
+                round=task.round,
+                batches_done=done,
+                batches_total=total,
+            )
+            write_progress(folder, doing)
+
+    return tell
 
 
 def _mechanism(study: Study, patients: int) -> PatientLevelDpSgd | None:

@@ -31,8 +31,8 @@ from clients.private_training import (
     mechanism_of_round,
     train_privately,
 )
-from clients.randomness import SecureRandom
 from clients.progress import write_progress
+from clients.randomness import SecureRandom
 from clients.replies import KeptReplies
 from clients.training import PlainUpdate, train
 from federation import provenance

@@ -84,7 +84,10 @@ def peak_mb(pid: int | None) -> float:
 
 
 def coordinator_mb(fleet: Fleet, driver: RoundDriver) -> float:
-    return peak_mb(fleet.children["centre"].pid) + peak_mb(driver.pid)
+    parts = {"centre": peak_mb(fleet.children["centre"].pid), "driver": peak_mb(driver.pid)}
+    if "--profile" in sys.argv:
+        print(f"peak MB with {len(fleet.sites)} sites", parts, file=sys.stderr, flush=True)
+    return sum(parts.values())
 
 
 def measured(folder: Path, *, sites: int, plan: Sequence[tuple[float, int]]) -> dict[str, object]:

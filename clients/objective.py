@@ -4,6 +4,7 @@ A loss of the batch would mix patients before they can be clipped, so both
 trainers start from a loss for each image.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,7 +32,9 @@ def losses(outputs: Tensor, targets: Tensor) -> Tensor:
 def _soft_dice_losses(logits: Tensor, targets: Tensor) -> Tensor:
     """Return 1 - mean soft Dice over the foreground (Milletari et al. 2016), shape (n,)."""
     predicted = logits.softmax(dim=1)[:, 1:].flatten(2)
-    truth = functional.one_hot(targets, logits.shape[1]).movedim(-1, 1)[:, 1:].flatten(2)
+    labels = torch.arange(1, logits.shape[1], device=targets.device)
+    # a comparison, because one_hot looks at values and cannot run under vmap
+    truth = (targets.flatten(1)[:, None] == labels[:, None]).to(logits.dtype)
     shared = (predicted * truth).sum(2)
     sizes = predicted.square().sum(2) + truth.sum(2)
     dice = (2 * shared + DICE_SMOOTHING) / (sizes + DICE_SMOOTHING)

@@ -46,7 +46,7 @@ COLUMNS = (
     Text(en="process", zh="程序"),
     Text(en="patients", zh="病人"),
     Text(en="epsilon spent", zh="已用 epsilon"),
-    Text(en="AUROC on patients not trained on (95 %)", zh="未參與訓練病人的 AUROC(95 %)"),
+    Text(en="AUROC, held-out patients (95 %)", zh="保留病人 AUROC(95 %)"),
 )
 REFUSED = Text(en="  {site} refused: [{code}] {what}", zh="  {site} 拒絕:[{code}] {what}")
 ERROR = Text(en="  [{code}] {site} {what}", zh="  [{code}] {site} {what}")
@@ -229,4 +229,8 @@ def _command() -> str:
     import os
     import shutil
 
-    return "trifed" if shutil.which("trifed") else os.path.relpath(sys.argv[0])
+    if shutil.which("trifed"):
+        return "trifed"
+    called = Path(sys.argv[0])
+    is_script = called.name == "trifed"
+    return os.path.relpath(called) if is_script else "python -m federation.commands.main"

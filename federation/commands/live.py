@@ -88,7 +88,7 @@ class LiveTable:
         if self._moves:
             self._live.update(self.render())
         elif event.kind is EventKind.ROUND_DONE:
-            self._console.print(self._round_line(event), highlight=False)
+            self._console.print(self._round_line(event), highlight=False, soft_wrap=True)
 
     def _enter(self, stage: str) -> None:
         if stage == self._stage:

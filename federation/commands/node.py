@@ -210,29 +210,11 @@ def proposals(home: Home, json_: Json = False) -> None:
 @app.command(help=t(APPROVE))
 def approve(study: str, home: Home, json_: Json = False) -> None:
     """Approve a study."""
-    from clients import approvals
-    from clients.data.catalogue import cohort_digest
-    from clients.data.cohort import select
-    from clients.policy import read_policy
+    from clients.decide import approve_study
+    from clients.home import NodeHome
     from federation.domain.ids import StudyId
-    from federation.evidence.signing import Signer
-    from federation.recipes import catalogue as recipes
-    from federation.recipes import flat, networks
 
-    node, desk = _open(home)
-    proposal = desk.proposal(StudyId(study))
-    recipe = recipes.recipe(proposal.recipe)
-    network = networks.build(recipe, seed=proposal.seed)
-    path = approvals.approve(
-        desk,
-        proposal,
-        policy=read_policy(node.policy),
-        recipe=recipe,
-        manifest_digest=flat.manifest_of(network).digest,
-        dataset_digest=cohort_digest(select(node.data, recipe)[0]),
-        officer=Signer.load(node.officer_key),
-        now=_now(),
-    )
+    path = approve_study(NodeHome.open(home), StudyId(study), now=_now())
     emit({"study": study, "decision": "approved", "file": path}) if json_ else say(
         APPROVED, study=study
     )
@@ -246,18 +228,11 @@ def refuse(
     json_: Json = False,
 ) -> None:
     """Refuse a study."""
-    from clients import approvals
+    from clients.decide import refuse_study
+    from clients.home import NodeHome
     from federation.domain.ids import StudyId
-    from federation.evidence.signing import Signer
 
-    node, desk = _open(home)
-    path = approvals.refuse(
-        desk,
-        desk.proposal(StudyId(study)),
-        reason=reason,
-        officer=Signer.load(node.officer_key),
-        now=_now(),
-    )
+    path = refuse_study(NodeHome.open(home), StudyId(study), reason=reason, now=_now())
     emit({"study": study, "decision": "refused", "file": path}) if json_ else say(
         REFUSED, study=study
     )

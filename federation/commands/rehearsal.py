@@ -182,11 +182,12 @@ class Rehearsal:
         )
 
     def _approve(self, hospital: Hospital) -> None:
+        from clients.decide import approve_study
+        from clients.home import NodeHome
+
         proposal = hospital.home / "proposals" / f"{STUDY}.json"
         self._await(proposal, f"node {hospital.site}")
-        self._ask(
-            f"node approve {hospital.site}", "node", "approve", STUDY, "--home", str(hospital.home)
-        )
+        approve_study(NodeHome.open(hospital.home), STUDY, now=_now())
 
     def _ask(self, step: str, *arguments: str) -> dict[str, Any]:
         done = subprocess.run(

@@ -68,7 +68,7 @@ _PASSED = frozenset(
     }
 )
 _RETURNED = frozenset({b"content-type"})
-_PIECE = 1 << 20
+_PIECE = 1 << 18
 _IDLE_S = 120.0
 _ANSWER_S = 60.0
 _KEPT_UPSTREAM = 64

@@ -82,6 +82,4 @@ class FileMissingError(PlatformError):
 
     code = "TF106"
     what = Text(en="The file {file} cannot be read: {why}.", zh="無法讀取檔案 {file}:{why}。")
-    next_step = Text(
-        en="Check its name and that you may read it.", zh="請確認檔名與讀取權限。"
-    )
+    next_step = Text(en="Check its name and that you may read it.", zh="請確認檔名與讀取權限。")

@@ -49,7 +49,6 @@ from flwr.supercore.inflatable.inflatable_object import (
     no_object_id_recompute,
 )
 from flwr.supercore.inflatable.inflatable_protobuf_utils import make_push_object_fn_protobuf
-from flwr.supercore.inflatable.inflatable_utils import push_objects
 from flwr.supercore.task_identity import TaskIdentity
 
 from federation.errors.rounds import (
@@ -63,7 +62,7 @@ from federation.wire.flwr_internals.calls import (
     task_client,
     translated,
 )
-from federation.wire.flwr_internals.objects import prepare, read_message
+from federation.wire.flwr_internals.objects import prepare, push_all, read_message
 
 _ACQUIRE_TIMEOUT_S = 20.0
 _HEARTBEAT_S = 10.0
@@ -224,12 +223,12 @@ class RunSession:
                 message_object_trees=[get_object_tree(message) for message in messages.values()],
             )
         )
-        push_objects(
-            objects,
+        wanted = set(answer.objects_to_push)
+        push_all(
+            [(key, item) for key, item in objects.items() if key in wanted],
             make_push_object_fn_protobuf(
                 self._client.PushObject, self._node, self.run_id, answer.session_id
             ),
-            object_ids_to_push=set(answer.objects_to_push),
         )
         return {
             message_id: node

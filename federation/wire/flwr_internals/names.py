@@ -36,7 +36,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "get_object_tree", "no_object_id_recompute",
     ),
     "flwr.supercore.inflatable.inflatable_protobuf_utils": ("make_push_object_fn_protobuf",),
-    "flwr.supercore.inflatable.inflatable_utils": ("pull_objects", "push_objects"),
+    "flwr.supercore.inflatable.inflatable_utils": ("pull_objects",),
     "flwr.supercore.interceptors": (
         "RuntimeTokenHttpInterceptor", "RuntimeVersionHttpInterceptor",
         "SuperExecAuthHttpInterceptor",

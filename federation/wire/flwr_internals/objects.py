@@ -9,8 +9,10 @@ refused before any chunk is fetched.
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
@@ -28,6 +30,7 @@ CHUNK_BYTES = 8 << 20
 on a slow line, progress: Flower forgets an upload that stalls for 180 s."""
 
 _MOST_SMALL_BYTES = 4 << 20
+_UPLOADS = 2
 
 Fetch = Callable[[str], bytes]
 """Return an object's content by its id; waits until it is there."""
@@ -66,6 +69,24 @@ def prepare(content: RecordDict) -> None:
 def _pieces(data: memoryview) -> Iterator[memoryview]:
     for start in range(0, len(data), CHUNK_BYTES):
         yield data[start : start + CHUNK_BYTES]
+
+
+def push_all(objects: Iterable[tuple[str, Any]], push: Callable[[str, bytes], None]) -> None:
+    """Upload objects, two at a time; Flower's own way holds a copy of all of them at once.
+
+    Raises
+    ------
+    Exception
+        Whatever `push` raises first; the rest is not sent then.
+    """
+    with ThreadPoolExecutor(max_workers=_UPLOADS) as pool:
+        under_way: deque[Future[None]] = deque()
+        for object_id, item in objects:
+            if len(under_way) >= _UPLOADS:
+                under_way.popleft().result()
+            under_way.append(pool.submit(push, object_id, item.deflate()))
+        for upload in under_way:
+            upload.result()
 
 
 def read_message(root: str, fetch: Fetch, *, limit_bytes: int, malformed: Malformed) -> Message:

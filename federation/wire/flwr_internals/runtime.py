@@ -37,7 +37,6 @@ from flwr.supercore.inflatable.inflatable_object import (
     no_object_id_recompute,
 )
 from flwr.supercore.inflatable.inflatable_protobuf_utils import make_push_object_fn_protobuf
-from flwr.supercore.inflatable.inflatable_utils import push_objects
 from flwr.supercore.task_identity import TaskIdentity
 
 from federation.errors.rounds import (
@@ -46,7 +45,7 @@ from federation.errors.rounds import (
     TaskMalformedError,
 )
 from federation.wire.flwr_internals.calls import acquiring_client, task_client, translated
-from federation.wire.flwr_internals.objects import prepare, read_message
+from federation.wire.flwr_internals.objects import prepare, push_all, read_message
 
 _HEARTBEAT_S = 10.0
 _FAILED_CODE = 1000
@@ -208,12 +207,16 @@ class RunningTask:
                     message_object_trees=[get_object_tree(message)],
                 )
             )
-            push_objects(
-                get_all_nested_objects(message),
+            wanted = set(answer.objects_to_push)
+            push_all(
+                [
+                    (key, item)
+                    for key, item in get_all_nested_objects(message).items()
+                    if key in wanted
+                ],
                 make_push_object_fn_protobuf(
                     self._client.PushObject, self._node, self._run_id, answer.session_id
                 ),
-                object_ids_to_push=set(answer.objects_to_push),
             )
 
     def finish(self) -> None:

@@ -1,0 +1,68 @@
+"""What staff do at the desk: read a proposal, sign a yes or a no.
+
+Gathers what a signed approval must cover from the node's own home. Imports
+torch, because the approved update is that of the network the recipe builds.
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from clients import approvals, audit_log
+from clients.approvals import Desk
+from clients.data.catalogue import cohort_digest
+from clients.data.cohort import select
+from clients.home import NodeHome
+from clients.policy import read_policy
+from federation.domain.audit import AuditEvent, AuditKind
+from federation.domain.ids import StudyId
+from federation.evidence.signing import Signer
+from federation.recipes import catalogue, flat, networks
+
+
+def desk_of(home: NodeHome) -> Desk:
+    """Return the desk of a node."""
+    return Desk(home.proposals, home.decisions, home.settings().site)
+
+
+def approve_study(home: NodeHome, study: StudyId, *, now: datetime) -> Path:
+    """Sign an approval of a proposed study over what is installed and admitted here.
+
+    Raises
+    ------
+    ProposalMissingError, PolicyRefusedError, AlreadyDecidedError
+        If it may not be approved.
+    """
+    proposal = desk_of(home).proposal(study)
+    recipe = catalogue.recipe(proposal.recipe)
+    network = networks.build(recipe, seed=proposal.seed)
+    path = approvals.approve(
+        desk_of(home),
+        proposal,
+        policy=read_policy(home.policy),
+        recipe=recipe,
+        manifest_digest=flat.manifest_of(network).digest,
+        dataset_digest=cohort_digest(select(home.data, recipe)[0]),
+        officer=Signer.load(home.officer_key),
+        now=now,
+    )
+    _record(home, AuditKind.STUDY_APPROVED, study, now=now)
+    return path
+
+
+def refuse_study(home: NodeHome, study: StudyId, *, reason: str, now: datetime) -> Path:
+    """Sign a refusal of a proposed study.
+
+    Raises
+    ------
+    ProposalMissingError, AlreadyDecidedError
+        If there is nothing to decide.
+    """
+    desk = desk_of(home)
+    officer = Signer.load(home.officer_key)
+    path = approvals.refuse(desk, desk.proposal(study), reason=reason, officer=officer, now=now)
+    _record(home, AuditKind.STUDY_REFUSED, study, now=now)
+    return path
+
+
+def _record(home: NodeHome, kind: AuditKind, study: StudyId, *, now: datetime) -> None:
+    audit_log.append(home.audit_log, AuditEvent(kind, "data officer", study, now))

@@ -4,19 +4,24 @@ Gathers what a signed approval must cover from the node's own home. Imports
 torch, because the approved update is that of the network the recipe builds.
 """
 
+import json
 from datetime import datetime
 from pathlib import Path
 
 from clients import approvals, audit_log
 from clients.approvals import Desk
+from clients.data.cards import dataset_card
 from clients.data.catalogue import cohort_digest
 from clients.data.cohort import select
 from clients.home import NodeHome
 from clients.policy import read_policy
 from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import StudyId
+from federation.domain.recipe import Recipe
+from federation.domain.site import Site, SiteState
 from federation.evidence.signing import Signer
 from federation.recipes import catalogue, flat, networks
+from federation.storage import write_atomic
 
 
 def desk_of(home: NodeHome) -> Desk:
@@ -45,6 +50,7 @@ def approve_study(home: NodeHome, study: StudyId, *, now: datetime) -> Path:
         officer=Signer.load(home.officer_key),
         now=now,
     )
+    _offer_card(home, study, recipe)
     _record(home, AuditKind.STUDY_APPROVED, study, now=now)
     return path
 
@@ -62,6 +68,15 @@ def refuse_study(home: NodeHome, study: StudyId, *, reason: str, now: datetime) 
     path = approvals.refuse(desk, desk.proposal(study), reason=reason, officer=officer, now=now)
     _record(home, AuditKind.STUDY_REFUSED, study, now=now)
     return path
+
+
+def _offer_card(home: NodeHome, study: StudyId, recipe: Recipe) -> None:
+    """Write the dataset card of the approved cohort; the agent sends it, counts suppressed."""
+    settings = home.settings()
+    site = Site(settings.site, settings.name, SiteState.ENROLLED)
+    card = dataset_card(home.data, recipe, site=site)
+    home.cards.mkdir(mode=0o700, exist_ok=True)
+    write_atomic(home.cards / f"{study}.json", json.dumps(card, ensure_ascii=False).encode())
 
 
 def _record(home: NodeHome, kind: AuditKind, study: StudyId, *, now: datetime) -> None:

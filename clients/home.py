@@ -203,6 +203,11 @@ class NodeHome:
         return self.folder / "audit.log"
 
     @property
+    def cards(self) -> Path:
+        """Return the folder of the dataset cards offered to the centre."""
+        return self.folder / "cards"
+
+    @property
     def replies(self) -> Path:
         """Return the folder of the replies kept for repeated requests."""
         return self.folder / "replies"

@@ -174,6 +174,7 @@ def ingest(
     from clients.data.intake import ingest as take_in
 
     report = take_in(_data_of(home), path, labels=labels)
+    _record_intake(home, report.new)
     if json_:
         emit(report.as_json())
         return
@@ -343,6 +344,17 @@ def _data_of(home: Path) -> Path:
     from clients.home import MARKER, NodeHome
 
     return NodeHome.open(home).data if (home / MARKER).exists() else home / "data"
+
+
+def _record_intake(home: Path, new: int) -> None:
+    from clients import audit_log
+    from clients.home import MARKER, NodeHome
+    from federation.domain.audit import AuditEvent, AuditKind
+
+    if (home / MARKER).exists():
+        details = {"new": str(new)}
+        event = AuditEvent(AuditKind.DATA_INGESTED, "staff", "data", _now(), details)
+        audit_log.append(NodeHome.open(home).audit_log, event)
 
 
 def _open(home: Path) -> "tuple[NodeHome, Desk]":

@@ -40,6 +40,7 @@ from federation.server_app.bundle import thin_bundle
 from federation.server_app.flat_files import read_flat, write_flat
 from federation.wire.flower import pack_task, unpack_reply
 from federation.wire.flwr_internals.centre import Announced, RunSession
+from federation.wire.flwr_internals.objects import release
 from federation.wire.local_sockets import path_of
 from federation.wire.messages import FlatModel, Refused, Reply, Task, TaskKind
 from strategies.aggregation import CheckedUpdate, OrderFreeMean, StreamingMean
@@ -187,7 +188,11 @@ class Driver:
         try:
             limit = max(work.limit_bytes, _SMALL_MODEL_BYTES)
             message = self._session.read(reply, limit_bytes=limit)
-            self._judge(work, site, _content(message, site, limit))
+            try:
+                self._judge(work, site, _content(message, site, limit))
+            finally:
+                if message.has_content():
+                    release(message.content)
         except PlatformError as error:
             self._refuse(site, error)
 

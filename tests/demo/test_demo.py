@@ -131,9 +131,7 @@ def test_planted_names_are_in_no_file_of_the_node(result: dict[str, Any], workdi
         assert not [path.name for path in kept if family in path.read_bytes()]
 
 
-def test_staff_read_the_proposal_in_both_languages(
-    result: dict[str, Any], workdir: Path
-) -> None:
+def test_staff_read_the_proposal_in_both_languages(result: dict[str, Any], workdir: Path) -> None:
     home = f"{workdir}/hospitals/{result['sites'][0]['site']}"
 
     english = trifed("node", "proposals", "--home", home).stdout

@@ -127,6 +127,7 @@ def test_clipping_agrees_with_a_loop_over_images():
     assert np.allclose(total, expected, atol=2e-5)
 
 
+@pytest.mark.filterwarnings("ignore:Full backward hook")
 def test_gradients_agree_with_opacus():
     from opacus import GradSampleModule
 

@@ -62,7 +62,7 @@ from federation.wire.flwr_internals.calls import (
     task_client,
     translated,
 )
-from federation.wire.flwr_internals.objects import prepare, push_all, read_message
+from federation.wire.flwr_internals.objects import prepare, push_all, read_message, release
 
 _ACQUIRE_TIMEOUT_S = 20.0
 _HEARTBEAT_S = 10.0
@@ -192,7 +192,8 @@ class RunSession:
     ) -> dict[str, int]:
         """Send the same records to several nodes; return message ids and their nodes.
 
-        The records' objects are uploaded once, whatever the number of nodes.
+        The records' objects are uploaded once, whatever the number of nodes;
+        their arrays are let go of then.
 
         Raises
         ------
@@ -207,7 +208,9 @@ class RunSession:
             for node in nodes
         }
         with no_object_id_recompute(), translated(self._path, "PushMessages"):
-            return self._push(messages)
+            asked = self._push(messages)
+        release(content)
+        return asked
 
     def _push(self, messages: Mapping[int, Message]) -> dict[str, int]:
         objects = {}

@@ -66,6 +66,14 @@ def prepare(content: RecordDict) -> None:
                 array.__dict__["_chunks"] = [(chunk.object_id, chunk) for chunk in chunks]
 
 
+def release(content: RecordDict) -> None:
+    """Let go of the arrays' memory now: Flower's records refer to each other in circles."""
+    for record in content.values():
+        if isinstance(record, ArrayRecord):
+            for array in record.values():
+                array.data = b""
+
+
 def _pieces(data: memoryview) -> Iterator[memoryview]:
     for start in range(0, len(data), CHUNK_BYTES):
         yield data[start : start + CHUNK_BYTES]

@@ -45,7 +45,7 @@ from federation.errors.rounds import (
     TaskMalformedError,
 )
 from federation.wire.flwr_internals.calls import acquiring_client, task_client, translated
-from federation.wire.flwr_internals.objects import prepare, push_all, read_message
+from federation.wire.flwr_internals.objects import prepare, push_all, read_message, release
 
 _HEARTBEAT_S = 10.0
 _FAILED_CODE = 1000
@@ -178,7 +178,7 @@ class RunningTask:
             )
 
     def answer(self, content: RecordDict) -> None:
-        """Hand in the reply.
+        """Hand in the reply; its arrays are let go of then.
 
         Raises
         ------
@@ -187,6 +187,7 @@ class RunningTask:
         """
         prepare(content)
         self._push(Message(content, reply_to=self._asked()))
+        release(content)
         self._status = "completed"
 
     def fail(self) -> None:

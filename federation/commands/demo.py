@@ -50,6 +50,7 @@ COLUMNS = (
 )
 REFUSED = Text(en="  {site} refused: [{code}] {what}", zh="  {site} 拒絕:[{code}] {what}")
 ERROR = Text(en="  [{code}] {site} {what}", zh="  [{code}] {site} {what}")
+SUPPRESSED = Text(en="kept inside ({code})", zh="留在院內({code})")
 NEXT = Text(en="\nNext, as the three kinds of people would:", zh="\n下一步(三種使用者):")
 REGULATOR = Text(en="regulator", zh="主管機關")
 HOSPITAL = Text(en="hospital", zh="醫院")
@@ -202,7 +203,7 @@ def _summary(result: dict[str, Any], plan: "Plan", console: "Console") -> None:
 
 
 def _row(site: dict[str, Any]) -> tuple[str, ...]:
-    auroc = "–"
+    auroc = t(SUPPRESSED, code=site["suppressed"]) if site["suppressed"] else "–"
     if site["auroc"] is not None:
         auroc = f"{site['auroc']:.3f} ({site['auroc_low']:.3f}–{site['auroc_high']:.3f})"
     epsilon = "–" if site["epsilon"] is None else f"{site['epsilon']:.2f} (δ {site['delta']:g})"

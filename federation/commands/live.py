@@ -35,8 +35,9 @@ ROUND_LINE = Text(
 )
 STAGES = {
     "preparing": Text(en="Preparing the run", zh="準備執行"),
-    "connecting": Text(en="Waiting for the sites to connect", zh="等待站點連線"),
-    "approving": Text(en="Waiting for each hospital's decision", zh="等待各醫院的決定"),
+    "approving": Text(
+        en="Proposed; waiting for each hospital's signed decision", zh="已提案;等待各醫院簽署決定"
+    ),
     "opening": Text(en="Opening the run at Flower", zh="在 Flower 開啟執行"),
     "training": Text(en="Training", zh="訓練中"),
     "evaluating": Text(en="Evaluating on patients not trained on", zh="以未參與訓練的病人評估"),

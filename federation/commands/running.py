@@ -12,14 +12,16 @@ from federation.commands.live import LiveTable
 from federation.commands.output import t
 from federation.domain.ids import StudyId
 from federation.operations.launch import Result, study_as_stored, submit
-from federation.operations.progress import Emit, silent
+from federation.operations.progress import Emit, Progress, silent
 from federation.wording import Text
 
 FAILED = Text(en="The run failed.", zh="執行失敗。")
 ERROR = Text(en="[{code}] {what}", zh="[{code}] {what}")
 
 
-def launch_study(home: Path, study: str, *, events: bool, quiet: bool) -> Result:
+def launch_study(
+    home: Path, study: str, *, events: bool, quiet: bool, at_quorum: bool = False
+) -> Result:
     """Submit a study file if one is named, then run the flow and show its progress."""
     from federation.coordinator.home import CentreHome
 
@@ -27,12 +29,12 @@ def launch_study(home: Path, study: str, *, events: bool, quiet: bool) -> Result
     name = _kept(centre, study)
     os.environ.update(settings.prefect_environment(centre.folder.absolute()))
     if events:
-        return _run(centre.folder, name, lambda event: typer.echo(event.as_line()))
+        return _run(centre.folder, name, _write_line, at_quorum=at_quorum)
     if quiet:
-        return _run(centre.folder, name, silent)
+        return _run(centre.folder, name, silent, at_quorum=at_quorum)
     stored = study_as_stored(home, name)
     with LiveTable(Console(), sites=_sites(stored), rounds=_rounds(stored)) as table:
-        result = _run(centre.folder, name, table.tell)
+        result = _run(centre.folder, name, table.tell, at_quorum=at_quorum)
     show_errors(result)
     return result
 
@@ -57,10 +59,14 @@ def _kept(centre, study: str) -> StudyId:  # type: ignore[no-untyped-def]  # Cen
     return found.id
 
 
-def _run(home: Path, study: StudyId, emit: Emit) -> Result:
+def _write_line(event: Progress) -> None:
+    typer.echo(event.as_line())
+
+
+def _run(home: Path, study: StudyId, emit: Emit, *, at_quorum: bool) -> Result:
     from federation.flows import train_study
 
-    return train_study.run(home, study, emit=emit)
+    return train_study.run(home, study, emit=emit, at_quorum=at_quorum)
 
 
 def _sites(stored: dict[str, object]) -> list[str]:

@@ -102,11 +102,14 @@ def launch(
     home: Home,
     json_: Json = False,
     events: Annotated[bool, typer.Option(help="one JSON line per event, for programs")] = False,
+    at_quorum: Annotated[
+        bool, typer.Option(help="start once the quorum approved; else wait for every site")
+    ] = False,
 ) -> None:
     """Run a study to its registry entry; exit 0 only when it completed."""
     from federation.commands.running import launch_study
 
-    result = launch_study(home, study, events=events, quiet=json_)
+    result = launch_study(home, study, events=events, quiet=json_, at_quorum=at_quorum)
     if json_ or events:
         emit(result.as_json())
     sys.exit(0 if result.status == "completed" else 1)

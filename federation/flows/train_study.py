@@ -24,9 +24,9 @@ LISTENER: ContextVar[Emit] = ContextVar("listener", default=silent)
 
 
 @task(name="gather", cache_policy=NO_CACHE, persist_result=False)
-def gather(campaign: Campaign) -> None:
+def gather(campaign: Campaign, at_quorum: bool) -> None:
     """Propose the study and wait for the hospitals."""
-    campaign.gather()
+    campaign.gather(at_quorum=at_quorum)
 
 
 @task(name="open", cache_policy=NO_CACHE, persist_result=False)
@@ -55,15 +55,19 @@ def register(campaign: Campaign) -> dict[str, str]:
 
 
 @flow(name="train_study", flow_run_name="{study}", persist_result=False)
-def train_study(home: str, study: str) -> Result:
+def train_study(home: str, study: str, at_quorum: bool = False) -> Result:
     """Run a study that the centre keeps, from proposal to registry entry."""
+
+    def steps(campaign: Campaign, result: Result) -> None:
+        gather(campaign, at_quorum)
+        _train(campaign, result)
+
     return launch.conduct(
-        CentreHome.open(Path(home)), StudyId(study), emit=LISTENER.get(), steps=_steps
+        CentreHome.open(Path(home)), StudyId(study), emit=LISTENER.get(), steps=steps
     )
 
 
-def _steps(campaign: Campaign, result: Result) -> None:
-    gather(campaign)
+def _train(campaign: Campaign, result: Result) -> None:
     open_run(campaign)
     for number in range(1, campaign.study.training.rounds + 1):
         play_round(campaign, number)
@@ -77,10 +81,10 @@ def _steps(campaign: Campaign, result: Result) -> None:
     }
 
 
-def run(home: Path, study: StudyId, *, emit: Emit) -> Result:
+def run(home: Path, study: StudyId, *, emit: Emit, at_quorum: bool = False) -> Result:
     """Run the flow in this process and return what became of it."""
     token = LISTENER.set(emit)
     try:
-        return train_study(str(home), str(study))
+        return train_study(str(home), str(study), at_quorum)
     finally:
         LISTENER.reset(token)

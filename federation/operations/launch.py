@@ -22,6 +22,7 @@ from federation.operations.registry import register_candidate
 from federation.operations.registry_client import Registered
 from federation.operations.study_store import StudyStore
 from federation.operations.train import Campaign, SiteResult, utc_now
+from federation.supervision.single import only_one
 from federation.wire.study import study_as_json, study_from_json
 
 
@@ -59,9 +60,17 @@ class Result:
 
 
 def submit(home: CentreHome, study: Study) -> None:
-    """Keep a study at the centre as a draft, ready to be launched."""
+    """Keep a study at the centre as a draft; the same study kept already stays as it is.
+
+    Raises
+    ------
+    TransitionRefusedError
+        If another version of it is running or has completed.
+    """
     store = StudyStore.at(home.database)
     try:
+        if store.holds(study.id, study_as_json(study)):
+            return
         audit = AuditEvent(AuditKind.STUDY_SUBMITTED, "centre", study.id, utc_now())
         store.add_study(study.id, study_as_json(study), audit=audit)
     finally:
@@ -80,7 +89,8 @@ def conduct(
     found = study_from_json(store.study(study).record)
     result, started = Result(asked=found.training.rounds), time.monotonic()
     try:
-        with AdminClient(home.folder) as admin:
+        lock = only_one(home.run / f"launch-{study}.lock", kind="launch")
+        with lock, AdminClient(home.folder) as admin:
             one = Campaign(home, found, store=store, admin=admin, emit=emit)
             try:
                 steps(one, result)
@@ -165,6 +175,7 @@ def _site_as_json(result: SiteResult) -> dict[str, object]:
     metric = found[0] if isinstance(found, list) and found else {}
     auroc = metric if metric.get("name") == "auroc" else {}
     return {
+        "suppressed": (result.evaluation or {}).get("refused"),
         "site": str(result.site),
         "patients": result.patients,
         "epsilon": result.report.get("epsilon"),

@@ -137,6 +137,12 @@ class StudyStore:
         with self._engine.connect() as connection:
             return self._study(connection, study)
 
+    def holds(self, study: StudyId, record: dict[str, object]) -> bool:
+        """Say whether exactly this record is kept under that name."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_STUDIES).where(_STUDIES.c.id == study)).first()
+            return row is not None and row.record == record
+
     def studies(self) -> list[Stored[StudyState]]:
         """Return every study by name."""
         with self._engine.connect() as connection:

@@ -57,8 +57,9 @@ from strategies.fedavg import FedAvg, Weighting
 
 Opened = TypeVar("Opened")
 
-PATIENCE_S = 600.0
-"""How long to wait for people: sites to connect, staff to decide."""
+PATIENCE_S = 7 * 86_400.0
+"""How long to wait for people: sites to connect, staff to decide. Stopping and launching again
+goes on with the decisions that were made."""
 
 DEADLINE_S = 3600.0
 """The longest round. A site that is gone is given up long before, see `GRACE_S`."""
@@ -125,21 +126,24 @@ class Campaign:
 
     # -- before the first round ------------------------------------------------
 
-    def gather(self, *, patience_s: float = PATIENCE_S) -> None:
-        """Propose the study, wait for its sites and their decisions, move it to RUNNING.
+    def gather(self, *, patience_s: float = PATIENCE_S, at_quorum: bool = False) -> None:
+        """Propose the study, wait for the hospitals' decisions, move it to RUNNING.
+
+        Parameters
+        ----------
+        patience_s
+            How long to wait for hospitals that have not decided.
+        at_quorum
+            Do not wait for them once enough have approved.
 
         Raises
         ------
         StudyQuorumMissedError
-            If fewer than the quorum connected or approved within `patience_s`.
+            If fewer than the quorum approved.
         """
-        study = self.study
-        self._move(StudyState.PROPOSED, AuditKind.STUDY_PROPOSED)
-        self._stage("connecting")
-        self._admin.propose(self._proposal(), sites=study.sites)
-        self._await_connections(patience_s)
+        self._propose()
         self._stage("approving")
-        self._sites = self._await_decisions(patience_s)
+        self._sites = self._await_decisions(patience_s, at_quorum=at_quorum)
         self._move(StudyState.APPROVED, AuditKind.STUDY_APPROVED)
         self._move(StudyState.RUNNING, AuditKind.RUN_STARTED)
 
@@ -262,41 +266,51 @@ class Campaign:
             envelope=sign_dsse(statement, self._signer).encode(),
         )
 
-    def _await_connections(self, patience_s: float) -> None:
+    def _propose(self) -> None:
+        """Bring the study to PROPOSED, wherever an earlier launch left it, and send it out."""
+        state = self._store.study(self.study.id).state
+        if state in (StudyState.APPROVED, StudyState.RUNNING):  # its launch was killed
+            self._move(StudyState.FAILED, AuditKind.RUN_ENDED)
+        if state is not StudyState.PROPOSED:
+            self._move(StudyState.PROPOSED, AuditKind.STUDY_PROPOSED)
+        self._admin.propose(self._proposal(), sites=self.study.sites)
+
+    def _await_decisions(self, patience_s: float, *, at_quorum: bool) -> tuple[SiteId, ...]:
+        approved: dict[SiteId, bool] = {}
         seen: set[SiteId] = set()
         deadline = time.monotonic() + patience_s
-        while len(seen) < len(self.study.sites) and time.monotonic() < deadline:
-            views = self._admin.status(self.study.sites).sites
-            for view in views:
-                if view.connected and view.site not in seen:
-                    seen.add(view.site)
-                    self._tell(EventKind.SITE_CONNECTED, site=view.site)
-            time.sleep(0.1)
-        if len(seen) < self.study.quorum:
-            self._fail_quorum(len(seen), "connected")
-
-    def _await_decisions(self, patience_s: float) -> tuple[SiteId, ...]:
-        approved: dict[SiteId, bool] = {}
-        deadline = time.monotonic() + patience_s
         while len(approved) < len(self.study.sites) and time.monotonic() < deadline:
+            self._tell_connections(seen)
             for site, envelope in self._admin.decisions(self.study.id).items():
-                if site not in approved:
-                    approved[site] = self._read_decision(site, envelope)
+                said = None if site in approved else self._read_decision(site, envelope)
+                if said is not None:
+                    approved[site] = said
+            if at_quorum and sum(approved.values()) >= self.study.quorum:
+                break
             time.sleep(0.1)
         saying_yes = tuple(site for site in self.study.sites if approved.get(site))
         if len(saying_yes) < self.study.quorum:
             self._fail_quorum(len(saying_yes), "approved")
         return saying_yes
 
-    def _read_decision(self, site: SiteId, envelope: bytes) -> bool:
+    def _tell_connections(self, seen: set[SiteId]) -> None:
+        for view in self._admin.status(self.study.sites).sites:
+            if view.connected and view.site not in seen:
+                seen.add(view.site)
+                self._tell(EventKind.SITE_CONNECTED, site=view.site)
+
+    def _read_decision(self, site: SiteId, envelope: bytes) -> bool | None:
+        """Return what a site said of this very version of the study; None if of another."""
         officer = PublicKey.from_pem(_opened(self.home.roster().entry(site).officer_key).encode())
-        said = verify_envelope(
+        statement = verify_envelope(
             envelope, trusted=trusted_keys([officer]), expected=PredicateType.APPROVAL
-        ).predicate
-        decision = str(said.get("decision"))
+        )
+        if self.study.digest not in {subject.digest for subject in statement.subjects}:
+            return None
+        decision = str(statement.predicate.get("decision"))
         self._tell(EventKind.SITE_DECIDED, site=site, decision=decision)
         if decision != "approved":
-            self._refuse(Refusal(site, "TF320", "the hospital refused the study"), 0)
+            self._refuse(Refusal(site, "TF320", "The hospital refused the study."), 0)
         return decision == "approved"
 
     @property
@@ -423,7 +437,8 @@ class Campaign:
         contribution.statements.append(("update", reply.signature))
 
     def _refuse(self, refusal: Refusal, number: int) -> None:
-        self.refused.append(refusal)
+        if refusal not in self.refused:
+            self.refused.append(refusal)
         self._tell(
             EventKind.SITE_REFUSED,
             site=refusal.site,

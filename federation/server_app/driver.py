@@ -10,6 +10,7 @@ then it is dropped. Memory: one model, one update, one aggregate, whatever the
 number of sites.
 """
 
+import ctypes
 import hashlib
 import json
 import os
@@ -143,6 +144,7 @@ class Driver:
             kind=_FLOWER_KINDS[work.task.kind],
             group=str(work.number),
         )
+        _give_back()
         work.sites = {message: nodes[node] for message, node in asked.items()}
         work.waiting = dict(work.sites)
         self._emit("dispatched", sites=sorted(work.waiting.values()), seconds=work.seconds)
@@ -193,6 +195,7 @@ class Driver:
             finally:
                 if message.has_content():
                     release(message.content)
+                _give_back()
         except PlatformError as error:
             self._refuse(site, error)
 
@@ -297,6 +300,13 @@ def _checked(update: FlatModel | None, work: Round, site: str) -> CheckedUpdate 
     if update.size != work.task.model.size:
         raise UpdateShapeError(site=site, actual=update.size, expected=work.task.model.size)
     return CheckedUpdate(update, site)
+
+
+def _give_back() -> None:
+    """Return freed buffers to the kernel, so that they do not add up over a round (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _digest(values: FlatModel) -> str:

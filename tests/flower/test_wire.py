@@ -203,3 +203,29 @@ def test_an_address_that_is_no_unix_socket_is_refused() -> None:
 
     with pytest.raises(InvalidValueError):
         path_of("http://127.0.0.1:8000")
+
+
+@given(st.booleans(), st.booleans(), st.binary(max_size=400))
+def test_pulled_object_is_read_as_protobuf_reads_it(
+    found: bool, available: bool, content: bytes
+) -> None:
+    from flwr.proto.message_pb2 import PullObjectResponse
+
+    from federation.wire.flwr_internals.calls import PulledObject
+
+    sent = PullObjectResponse(
+        object_found=found, object_available=available, object_content=content
+    ).SerializeToString()
+    pulled = PulledObject()
+    pulled.ParseFromString(sent)
+    assert (pulled.found, pulled.available, bytes(pulled.content)) == (found, available, content)
+
+
+@pytest.mark.parametrize("sent", [b"\x1a\x05abc", b"\x1a", b"\x22\x00", b"\x08" + 10 * b"\xff"])
+def test_broken_answer_is_not_read(sent: bytes) -> None:
+    from google.protobuf.message import DecodeError
+
+    from federation.wire.flwr_internals.calls import PulledObject
+
+    with pytest.raises(DecodeError):
+        PulledObject().ParseFromString(sent)

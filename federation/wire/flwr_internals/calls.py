@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from flwr.proto.message_pb2 import PullObjectRequest
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
@@ -18,12 +19,72 @@ from flwr.supercore.interceptors import (
     SuperExecAuthHttpInterceptor,
 )
 from flwr.supercore.runtime import RuntimeHttpClient
+from google.protobuf.message import DecodeError
 
 from federation.errors.rounds import FlowerRefusedError, SuperLinkUnreachableError
 from federation.wire.local_http import UnixTransport
 
 _CALL_TIMEOUT_S = 60.0
+_FOUND, _AVAILABLE, _CONTENT = 0x08, 0x10, 0x1A
 _ACQUIRE = "/flwr.proto.Runtime/AcquireTask"
+
+
+class PulledObject:
+    """Flower's `PullObjectResponse`, its content a view of the answer instead of two copies.
+
+    Fields 1 and 2 are booleans, 3 is bytes; any other is refused.
+    """
+
+    def __init__(self) -> None:
+        self.found = False
+        self.available = False
+        self.content = memoryview(b"")
+
+    def ParseFromString(self, data: bytes) -> None:  # noqa: N802
+        """Read the answer; Flower's client calls this as it would protobuf's.
+
+        Raises
+        ------
+        DecodeError
+            If it is not spelled as a `PullObjectResponse`.
+        """
+        view, at = memoryview(data), 0
+        while at < len(view):
+            tag = view[at]
+            value, at = _varint(view, at + 1)
+            if tag == _FOUND:
+                self.found = bool(value)
+            elif tag == _AVAILABLE:
+                self.available = bool(value)
+            elif tag == _CONTENT and at + value <= len(view):
+                self.content = view[at : at + value]
+                at += value
+            else:
+                raise DecodeError("not a PullObjectResponse")
+
+
+def pull_object(client: RuntimeHttpClient, request: PullObjectRequest) -> PulledObject:
+    """Return an object of the Runtime API, without copying its content."""
+    pulled: PulledObject = client._unary_unary(
+        path="/v1/runtime/pull-object",
+        rpc_method="/flwr.proto.Runtime/PullObject",
+        request=request,
+        response_type=PulledObject,
+    )
+    return pulled
+
+
+def _varint(view: memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(view):
+            break
+        byte = view[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise DecodeError("a number without an end")
 
 
 class BoundedRetry:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from flwr.app import Message, RecordDict
 from flwr.app.message import remove_content_from_message
@@ -57,8 +56,10 @@ from federation.errors.rounds import (
     SuperLinkUnreachableError,
 )
 from federation.wire.flwr_internals.calls import (
+    PulledObject,
     acquiring_client,
     control_client,
+    pull_object,
     task_client,
     translated,
 )
@@ -262,7 +263,7 @@ class RunSession:
     def has_arrived(self, reply: Announced) -> bool:
         """Tell whether a reply is there as a whole; its message object comes last."""
         with translated(self._path, "PullObject"):
-            return bool(self._pull(reply.root).object_available)
+            return self._pull(reply.root).available
 
     def read(self, reply: Announced, *, limit_bytes: int) -> Message:
         """Return a reply's message and let the SuperLink forget it.
@@ -291,23 +292,22 @@ class RunSession:
                 )
             )
 
-    def _fetch(self, object_id: str) -> bytes:
+    def _fetch(self, object_id: str) -> memoryview:
         end = time.monotonic() + _STALLED_S
         wait_s = 0.005
         while time.monotonic() < end:
             answer = self._pull(object_id)
-            if answer.object_available:
-                return bytes(answer.object_content)
-            if not answer.object_found:
+            if answer.available:
+                return answer.content
+            if not answer.found:
                 break
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, 0.5)
         raise ReplyMalformedError(field="reply", problem="incomplete")
 
-    def _pull(self, object_id: str) -> Any:
-        return self._client.PullObject(
-            PullObjectRequest(node=self._node, run_id=self.run_id, object_id=object_id)
-        )
+    def _pull(self, object_id: str) -> PulledObject:
+        request = PullObjectRequest(node=self._node, run_id=self.run_id, object_id=object_id)
+        return pull_object(self._client, request)
 
     def close(self, *, failed: str = "") -> None:
         """End the run, as completed or with a reason; safe to call when it is gone."""

@@ -31,8 +31,10 @@ on a slow line, progress: Flower forgets an upload that stalls for 180 s."""
 
 _MOST_SMALL_BYTES = 4 << 20
 _UPLOADS = 2
+_CHUNK_NAME = ArrayChunk.__qualname__.encode()
+_LONGEST_HEAD = 1 << 20
 
-Fetch = Callable[[str], bytes]
+Fetch = Callable[[str], bytes | memoryview]
 """Return an object's content by its id; waits until it is there."""
 
 
@@ -107,7 +109,7 @@ def read_message(root: str, fetch: Fetch, *, limit_bytes: int, malformed: Malfor
     ModelTooLargeError
         If an array would have more than `limit_bytes`.
     """
-    content = fetch(root)
+    content = bytes(fetch(root))
     try:
         children = _children_of(content, Message.__qualname__, malformed)
         records = {child: _read_records(child, fetch, limit_bytes, malformed) for child in children}
@@ -119,7 +121,7 @@ def read_message(root: str, fetch: Fetch, *, limit_bytes: int, malformed: Malfor
 
 
 def _read_records(object_id: str, fetch: Fetch, limit: int, malformed: Malformed) -> RecordDict:
-    content = fetch(object_id)
+    content = bytes(fetch(object_id))
     children = _children_of(content, RecordDict.__qualname__, malformed)
     return RecordDict.inflate(
         content, {child: _read_record(child, fetch, limit, malformed) for child in children}
@@ -129,7 +131,7 @@ def _read_records(object_id: str, fetch: Fetch, limit: int, malformed: Malformed
 def _read_record(
     object_id: str, fetch: Fetch, limit: int, malformed: Malformed
 ) -> ConfigRecord | ArrayRecord:
-    content = fetch(object_id)
+    content = bytes(fetch(object_id))
     kind, children, _ = get_object_head_values_from_object_content(content)
     if kind == ConfigRecord.__qualname__ and not children:
         return ConfigRecord.inflate(content)
@@ -146,7 +148,7 @@ def _read_array(
     object_id: str, fetch: Fetch, limit: int, malformed: Malformed
 ) -> tuple[Array, memoryview]:
     """Return an array without its data, and the data: Flower would copy it."""
-    content = fetch(object_id)
+    content = bytes(fetch(object_id))
     chunks = _children_of(content, Array.__qualname__, malformed)
     about = json.loads(_body(content).tobytes())
     size_bytes = check_array(about["dtype"], about["shape"], about["stype"], malformed)
@@ -162,7 +164,7 @@ def _gather(order: list[str], fetch: Fetch, size_bytes: int, malformed: Malforme
     whole = np.empty(size_bytes, dtype=np.uint8).data
     start = 0
     for content in _ahead(fetch, order):
-        if not content.startswith(ArrayChunk.__qualname__.encode()):
+        if content[: len(_CHUNK_NAME)] != _CHUNK_NAME:
             raise malformed(field="model", problem="not made of chunks")
         piece = _body(content)
         if start + len(piece) > size_bytes:
@@ -174,7 +176,7 @@ def _gather(order: list[str], fetch: Fetch, size_bytes: int, malformed: Malforme
     return whole
 
 
-def _ahead(fetch: Fetch, order: Iterable[str]) -> Iterator[bytes]:
+def _ahead(fetch: Fetch, order: Iterable[str]) -> Iterator[bytes | memoryview]:
     """Yield the objects in order, each fetched while the one before is used."""
     wanted = iter(order)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -196,5 +198,6 @@ def _children_of(content: bytes, kind: str, malformed: Malformed) -> list[str]:
     return list(children)
 
 
-def _body(content: bytes) -> memoryview:
-    return memoryview(content)[content.index(HEAD_BODY_DIVIDER) + len(HEAD_BODY_DIVIDER) :]
+def _body(content: bytes | memoryview) -> memoryview:
+    head = bytes(content[:_LONGEST_HEAD])
+    return memoryview(content)[head.index(HEAD_BODY_DIVIDER) + len(HEAD_BODY_DIVIDER) :]

@@ -44,7 +44,12 @@ from federation.errors.rounds import (
     SuperLinkUnreachableError,
     TaskMalformedError,
 )
-from federation.wire.flwr_internals.calls import acquiring_client, task_client, translated
+from federation.wire.flwr_internals.calls import (
+    acquiring_client,
+    pull_object,
+    task_client,
+    translated,
+)
 from federation.wire.flwr_internals.objects import prepare, push_all, read_message, release
 
 _HEARTBEAT_S = 10.0
@@ -158,13 +163,12 @@ class RunningTask:
                 malformed=TaskMalformedError,
             )
 
-    def _fetch(self, object_id: str) -> bytes:
-        answer = self._client.PullObject(
-            PullObjectRequest(node=self._node, run_id=self._run_id, object_id=object_id)
-        )
-        if not answer.object_available:
+    def _fetch(self, object_id: str) -> memoryview:
+        request = PullObjectRequest(node=self._node, run_id=self._run_id, object_id=object_id)
+        answer = pull_object(self._client, request)
+        if not answer.available:
             raise TaskMalformedError(field="task", problem="incomplete")
-        return bytes(answer.object_content)
+        return answer.content
 
     def confirm(self) -> None:
         """Let the SuperNode forget the task's objects."""

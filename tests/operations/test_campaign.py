@@ -1,0 +1,236 @@
+"""The centre believes only what the enrolled keys signed, about this study, run and round."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from clients import approvals
+from clients.approvals import Desk
+from clients.gate import Departure, digest_of_array, release
+from clients.home import NodeHome
+from clients.policy import TEMPLATE, read_policy
+from federation.coordinator.admin import AdminClient
+from federation.coordinator.home import CentreHome
+from federation.domain.ids import RunId, Sha256, SiteId
+from federation.domain.study import Study, StudyState
+from federation.errors.approval import SignatureNotEnrolledError, StudyQuorumMissedError
+from federation.errors.base import PlatformError
+from federation.evidence.signing import Signer
+from federation.operations.launch import submit
+from federation.operations.progress import Progress
+from federation.operations.study_store import StudyStore
+from federation.operations.train import Campaign
+from federation.server_app.rounds import SiteReply
+from federation.wire.messages import TaskKind
+from strategies.fedavg import FedAvg
+from tests.builders import a_manifest, a_recipe, a_study
+from tests.pki.builders import a_centre, an_enrolled_node
+
+NOW = datetime.now(UTC)
+RUN = RunId("cxr-2026.1")
+UPDATE = np.ones(4, np.float32)
+REPORT: dict[str, object] = {
+    "patients": 40,
+    "examples": 50,
+    "loss": 0.5,
+    "epsilon": 1.0,
+    "events": [
+        {
+            "kind": "poisson-sampled-gaussian",
+            "noise_multiplier": 1.0,
+            "sample_rate": 0.1,
+            "steps": 3,
+        }
+    ],
+}
+
+
+class Admin:
+    """The centre's admin socket as far as a campaign needs it, with decisions to hand out."""
+
+    def __init__(self) -> None:
+        self.said: dict[SiteId, bytes] = {}
+
+    def propose(self, *_: object, **__: object) -> None:
+        return None
+
+    def decisions(self, _: object) -> dict[SiteId, bytes]:
+        return self.said
+
+    def status(self, _: object) -> Any:
+        return type("Live", (), {"sites": ()})
+
+
+@pytest.fixture
+def centre(tmp_path: Path) -> CentreHome:
+    return a_centre(tmp_path / "c")
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, centre: CentreHome) -> dict[SiteId, NodeHome]:
+    return {site: an_enrolled_node(tmp_path / site, centre, site=site) for site in a_study().sites}
+
+
+def a_campaign(centre: CentreHome, admin: Admin, told: list[Progress] | None = None) -> Campaign:
+    submit(centre, a_study())
+    campaign = Campaign(
+        centre,
+        a_study(),
+        store=StudyStore.at(centre.database),
+        admin=cast(AdminClient, admin),
+        emit=(told if told is not None else []).append,
+    )
+    campaign.run = RUN
+    campaign._strategy = FedAvg.for_study(a_study(), 4)
+    return campaign
+
+
+def decide(node: NodeHome, study: Study, *, yes: bool = True) -> bytes:
+    node.policy.write_text(TEMPLATE, encoding="utf-8")
+    desk = Desk(node.proposals, node.decisions, node.settings().site)
+    officer = Signer.load(node.officer_key)
+    if not yes:
+        return approvals.refuse(desk, study, reason="no", officer=officer, now=NOW).read_bytes()
+    return approvals.approve(
+        desk,
+        study,
+        policy=read_policy(node.policy),
+        recipe=a_recipe(),
+        manifest_digest=Sha256.of(b"m"),
+        dataset_digest=Sha256.of(b"d"),
+        officer=officer,
+        now=NOW,
+    ).read_bytes()
+
+
+def a_reply(node: NodeHome, *, key: Path | None = None, **changes: Any) -> SiteReply:
+    departure = Departure(
+        kind=TaskKind.TRAIN,
+        study=a_study(),
+        run=RUN,
+        round=1,
+        site=node.settings().site,
+        model_digest=Sha256.of(b"model"),
+        update=UPDATE,
+        report=REPORT,
+        manifest=a_manifest(4),
+        is_reserved=lambda: True,
+        is_approved=lambda: True,
+    )
+    signed = release(replace(departure, **changes), signer=Signer.load(key or node.node_key))
+    return SiteReply(
+        site=node.settings().site,
+        report=signed.report,
+        signature=signed.signature,
+        update_digest=digest_of_array(UPDATE),
+        update_norm=2.0,
+        seconds=0.1,
+    )
+
+
+def test_a_reply_signed_by_its_site_counts(
+    centre: CentreHome, nodes: dict[SiteId, NodeHome]
+) -> None:
+    campaign = a_campaign(centre, Admin())
+
+    assert campaign._judge(TaskKind.TRAIN, 1, a_reply(nodes[SiteId("north")])) == 1.0
+
+
+@pytest.mark.parametrize(
+    "tampered",
+    [
+        lambda node, other: a_reply(node, key=other.node_key),
+        lambda node, other: a_reply(node, key=node.officer_key),
+        lambda node, other: replace(a_reply(node), site=SiteId("south")),
+        lambda node, other: replace(a_reply(node), update_digest=Sha256.of(b"other")),
+        lambda node, other: replace(a_reply(node), report={**REPORT, "epsilon": 0.1}),
+        lambda node, other: replace(a_reply(node), signature="{}"),
+        lambda node, other: a_reply(node, round=2),
+        lambda node, other: a_reply(node, run=RunId("cxr-2026.2")),
+        lambda node, other: a_reply(node, study=a_study(title="another study")),
+    ],
+    ids=["other site's key", "officer's key", "other site's name", "other update", "other report",
+         "no signature", "other round", "other run", "other study"],
+)  # fmt: skip
+def test_a_reply_that_its_site_did_not_sign_is_refused(
+    centre: CentreHome,
+    nodes: dict[SiteId, NodeHome],
+    tampered: Callable[[NodeHome, NodeHome], SiteReply],
+) -> None:
+    campaign = a_campaign(centre, Admin())
+    reply = tampered(nodes[SiteId("north")], nodes[SiteId("south")])
+
+    with pytest.raises(PlatformError) as refused:
+        campaign._judge(TaskKind.TRAIN, 1, reply)
+
+    assert refused.value.code.startswith(("TF7", SignatureNotEnrolledError.code))
+
+
+def test_sites_that_approved_take_part_and_one_that_refused_does_not(
+    centre: CentreHome, nodes: dict[SiteId, NodeHome]
+) -> None:
+    admin = Admin()
+    admin.said = {
+        site: decide(node, a_study(), yes=site != "south") for site, node in nodes.items()
+    }
+    campaign = a_campaign(centre, admin)
+
+    campaign.gather(patience_s=5)
+
+    assert campaign._sites == (SiteId("north"), SiteId("centre"))
+    assert [(one.site, one.code) for one in campaign.refused] == [(SiteId("south"), "TF320")]
+
+
+def test_an_approval_of_an_earlier_version_does_not_count(
+    centre: CentreHome, nodes: dict[SiteId, NodeHome]
+) -> None:
+    admin = Admin()
+    admin.said = {
+        site: decide(node, a_study(title="an earlier version")) for site, node in nodes.items()
+    }
+
+    with pytest.raises(StudyQuorumMissedError):
+        a_campaign(centre, admin).gather(patience_s=0.3)
+
+
+def test_a_decision_signed_by_another_hospitals_officer_is_refused(
+    centre: CentreHome, nodes: dict[SiteId, NodeHome]
+) -> None:
+    admin = Admin()
+    admin.said = {SiteId("north"): decide(nodes[SiteId("south")], a_study())}
+
+    with pytest.raises(PlatformError, match=r"key"):
+        a_campaign(centre, admin).gather(patience_s=0.3)
+
+
+def test_the_quorum_is_enough_when_asked_so(
+    centre: CentreHome, nodes: dict[SiteId, NodeHome]
+) -> None:
+    admin = Admin()
+    admin.said = {
+        site: decide(nodes[site], a_study()) for site in (SiteId("north"), SiteId("south"))
+    }
+    campaign = a_campaign(centre, admin)
+
+    campaign.gather(patience_s=60, at_quorum=True)
+
+    assert campaign._sites == (SiteId("north"), SiteId("south"))
+
+
+def test_a_launch_after_a_killed_one_proposes_again(
+    centre: CentreHome, nodes: dict[SiteId, NodeHome]
+) -> None:
+    admin = Admin()
+    admin.said = {site: decide(node, a_study()) for site, node in nodes.items()}
+    a_campaign(centre, admin).gather(patience_s=5)  # and killed here: RUNNING for ever
+
+    a_campaign(centre, admin).gather(patience_s=5)
+
+    store = StudyStore.at(centre.database)
+    assert store.study(a_study().id).state is StudyState.RUNNING
+    store.close()

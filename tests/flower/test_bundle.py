@@ -6,7 +6,7 @@ import sys
 import zipfile
 
 from federation.server_app.bundle import thin_bundle
-from federation.wire.flwr_internals.names import FLWR_VERSION, check_version, moved_names
+from federation.wire.flwr_internals.names import FLWR_VERSION, NAMES, check_version, moved_names
 
 DIGEST = "53d3304a0bf8f8a713fa152807790ac8d885c6cf6794b607d41df751c1bf1e23"
 
@@ -60,3 +60,16 @@ def test_only_the_adapter_package_imports_flowers_inner_names() -> None:
         if "flwr_internals" not in path.parts and inner.search(path.read_text(encoding="utf-8"))
     ]
     assert [str(path) for path in offenders] == []
+
+
+def test_every_import_of_the_adapter_is_in_the_list_of_names() -> None:
+    import ast
+    from pathlib import Path
+
+    for path in Path("federation/wire/flwr_internals").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or node.module in (None, "flwr.app"):
+                continue
+            if str(node.module).startswith("flwr.") and node.module != "flwr.proto":
+                listed = NAMES.get(str(node.module), ())
+                assert {alias.name for alias in node.names} <= {*listed, "fleet_handlers"}, path

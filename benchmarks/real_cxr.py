@@ -59,9 +59,9 @@ ROUNDS, PRIVATE_ROUNDS = 24, 10
 MOST_EXAMPLES = 500
 """No site weighs more than so many images: the largest would drown the others."""
 
-EPSILON, DELTA, CLIP_NORM = 8.0, 1e-3, 1.0
+EPSILON, DELTA, CLIP_NORM = 8.0, 1e-5, 1.0
 PRIVATE = TrainingPlan(
-    rounds=PRIVATE_ROUNDS, local_epochs=2.0, learning_rate=0.1, batch_size=64, optimizer="sgd"
+    rounds=PRIVATE_ROUNDS, local_epochs=2.0, learning_rate=1.0, batch_size=64, optimizer="sgd"
 )
 SEED = 7
 SKIPPED = (OneClassOnlyError, TooFewPatientsError, CohortEmptyError)

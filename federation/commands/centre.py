@@ -165,7 +165,9 @@ def serve(
     """Run the centre."""
     from federation.coordinator.home import CentreHome
     from federation.coordinator.serve import serve_centre
+    from federation.supervision.process import with_large_buffers
 
+    with_large_buffers()
     say(SERVING, address=CentreHome.open(home).settings().address)
     serve_centre(home, listen=listen)
 

@@ -157,7 +157,9 @@ def serve(home: Home) -> None:
     """Run the node."""
     from clients.agent import serve_node
     from clients.home import NodeHome
+    from federation.supervision.process import with_large_buffers
 
+    with_large_buffers()
     found = NodeHome.open(home).settings()
     say(SERVING, site=found.site, centre=found.centre)
     serve_node(home)

@@ -16,22 +16,24 @@ from functools import lru_cache
 from typing import Literal
 
 import dp_accounting
+import dp_accounting.rdp
+import numpy as np
 from dp_accounting.pld import PLDAccountant
-from dp_accounting.rdp import RdpAccountant
 
 from federation.errors.privacy import InvalidPrivacyEventError, PrivacyPlanUnreachableError
 from federation.privacy.events import Gaussian, PoissonSampledGaussian, PrivacyEvent
 
 RDP_ORDERS = (
-    *(2 + step / 10 for step in range(90)),
+    *(1 + step / 10 for step in range(1, 100)),
     *range(11, 64),
     *(80, 96, 128, 192, 256, 512, 1024),
 )
-"""Fixed for ever: a Renyi filter may not choose its orders by what it sees.
+"""Fixed for ever: a Renyi filter may not choose its orders by what it sees."""
 
-Below 2 the series for fractional orders often does not converge, and such an
-order is best only for an epsilon above ten, which is no promise anyway.
-"""
+POINTS_PER_SIGMA = 32
+TAIL_SIGMAS = 14
+LEAST_SAMPLED_NOISE = 0.05
+"""With less noise than this the sampling is left out of the Renyi figure, which is safe."""
 
 PLD_INTERVAL = 5e-4
 """Width of a privacy loss bucket; rounding is pessimistic, so any width is safe."""
@@ -159,9 +161,32 @@ def _spent(events: tuple[PrivacyEvent, ...], delta: float) -> Spent:
 
 @lru_cache(maxsize=4096)
 def _rdp_of_one_step(noise_multiplier: float, sample_rate: float) -> tuple[float, ...]:
-    accountant = RdpAccountant(RDP_ORDERS, _RELATION)
-    accountant.compose(_step(noise_multiplier, sample_rate))
-    return tuple(float(value) for value in accountant.rdp)
+    """Return the Renyi divergence of one step at every order.
+
+    By quadrature of A_alpha (Mironov, Talwar & Zhang 2019, section 3, whose
+    direction is the larger of the two): dp-accounting 0.6 adds the series for
+    fractional orders without its signs and gives up to half as much again.
+    """
+    if sample_rate == 1 or noise_multiplier < LEAST_SAMPLED_NOISE:
+        return tuple(order / (2 * noise_multiplier**2) for order in RDP_ORDERS)
+    return tuple(
+        _log_moment(noise_multiplier, sample_rate, order) / (order - 1) for order in RDP_ORDERS
+    )
+
+
+def _log_moment(sigma: float, rate: float, order: float) -> float:
+    """Return log E[(1 - q + q exp((2x - 1) / (2 sigma^2)))^order] over x ~ N(0, sigma^2).
+
+    The trapezoid rule on an analytic integrand that vanishes at both ends: its
+    error is far below rounding at this step.
+    """
+    step = sigma / POINTS_PER_SIGMA
+    x = np.arange(-TAIL_SIGMAS * sigma, order + TAIL_SIGMAS * sigma, step)
+    ratio = np.logaddexp(math.log1p(-rate), math.log(rate) + (2 * x - 1) / (2 * sigma**2))
+    terms = order * ratio - x**2 / (2 * sigma**2)
+    largest = float(terms.max())
+    total = math.log(float(np.exp(terms - largest).sum()) * step)
+    return max(0.0, largest + total - math.log(sigma * math.sqrt(2 * math.pi)))
 
 
 def _epsilon_rdp(events: tuple[PrivacyEvent, ...], delta: float) -> float:

@@ -55,7 +55,8 @@ def plan_superlink(home: Path, *, persistent: bool = False) -> SuperLinkPlan:
     persistent
         Keep Flower's messages in run/flower.db instead of memory. A restarted
         SuperLink then knows its nodes and messages; every model is written to
-        disk, which makes rounds of 100 MB about three times slower. Nothing
+        disk: a round then takes two to four times as long (measured: empty 0.70 s
+        for 0.18, 100 MB 7.7 s for 3.2). Nothing
         that must be kept depends on it.
     """
     address, secret_file = superlink_address(home), home / "run" / "superexec.secret"

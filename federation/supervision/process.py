@@ -4,9 +4,13 @@ import asyncio
 import json
 import logging
 import logging.handlers
+import os
 import signal
+import sys
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
+
+from federation.wire.child_environment import LARGE_BUFFERS
 
 _LOG_BYTES = 10 * 2**20
 
@@ -26,6 +30,17 @@ def run_until_done(work: Coroutine[None, None, None]) -> None:
         runner.run(work)
 
 
+def with_large_buffers() -> None:
+    """Become this very command again with memory settings that suit large models.
+
+    glibc reads them once, when a process starts. Returns when they are set.
+    """
+    if all(os.environ.get(name) == value for name, value in LARGE_BUFFERS.items()):
+        return
+    environment = {**os.environ, **LARGE_BUFFERS}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - our own command line
+
+
 def stop_event() -> asyncio.Event:
     """Return an event that SIGTERM and SIGINT set instead of ending the process."""
     stop = asyncio.Event()
@@ -42,6 +57,7 @@ def log_to(path: Path) -> None:
         path, maxBytes=_LOG_BYTES, backupCount=2, encoding="utf-8"
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every health check
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)

@@ -51,7 +51,7 @@ def test_one_gaussian_agrees_with_the_analytic_mechanism():
 
 @pytest.mark.filterwarnings("ignore:Optimal order is")
 @pytest.mark.parametrize(("noise", "rate", "steps", "delta"), GRID)
-def test_opacus_and_dp_accounting_agree(noise, rate, steps, delta):
+def test_opacus_agrees_on_epsilon(noise, rate, steps, delta):
     from opacus.accountants.analysis import rdp
 
     curve = rdp.compute_rdp(q=rate, noise_multiplier=noise, steps=steps, orders=RDP_ORDERS)
@@ -59,6 +59,35 @@ def test_opacus_and_dp_accounting_agree(noise, rate, steps, delta):
     ours = _epsilon_rdp((PoissonSampledGaussian(noise, rate, steps),), delta)
     if theirs < 60:
         assert ours == pytest.approx(theirs, abs=1e-3)
+
+
+@pytest.mark.parametrize(("noise", "rate", "steps", "delta"), GRID)
+def test_dp_accounting_agrees_on_epsilon_at_whole_orders(noise, rate, steps, delta):
+    import dp_accounting
+    from dp_accounting.rdp import RdpAccountant, compute_epsilon
+
+    orders = [order for order in RDP_ORDERS if order == int(order) and order < 300]
+    theirs = RdpAccountant(orders)
+    sampled = dp_accounting.PoissonSampledDpEvent(rate, dp_accounting.GaussianDpEvent(noise))
+    theirs.compose(sampled, steps)
+    curve = dict(zip(RDP_ORDERS, _rdp_of_one_step(noise, rate), strict=True))
+    ours, _ = compute_epsilon(orders, [steps * curve[order] for order in orders], delta)
+    assert ours == pytest.approx(theirs.get_epsilon(delta), abs=1e-3, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("noise", "rate", "order", "exact"),
+    [
+        (6.0, 0.5, 2.1, 0.007373121864491829),
+        (4.0, 0.3, 2.5, 0.007283974270176673),
+        (1.1, 0.3, 2.4, 0.14526604869304482),
+        (2.0, 0.5, 3.5, 0.13289554040636092),
+    ],
+)
+def test_fractional_orders_agree_with_forty_digit_quadrature(noise, rate, order, exact):
+    """Values by mpmath.quad with 40 digits."""
+    curve = dict(zip(RDP_ORDERS, _rdp_of_one_step(noise, rate), strict=True))
+    assert curve[order] == pytest.approx(exact, rel=1e-9)
 
 
 def test_an_empty_book_costs_nothing():

@@ -164,9 +164,7 @@ def test_a_report_is_json_and_holds_no_histogram():
 
 def test_nobody_to_evaluate_on_is_refused():
     with pytest.raises(NoPatientsError):
-        evaluate(
-            a_network(), a_cohort().subset(np.array([], np.int64)), task=Task.CLASSIFICATION
-        )
+        evaluate(a_network(), a_cohort().subset(np.array([], np.int64)), task=Task.CLASSIFICATION)
 
 
 class Painter(nn.Module):

@@ -209,9 +209,7 @@ def test_the_noise_has_the_standard_deviation_that_was_promised():
 
     result = run(
         data,
-        mechanism=a_mechanism(
-            sample_rate=0.5, steps=steps, noise_multiplier=sigma, clip_norm=clip
-        ),
+        mechanism=a_mechanism(sample_rate=0.5, steps=steps, noise_multiplier=sigma, clip_norm=clip),
         noise=SecureRandom(),
         sampler=Nobody(),
         module=dead,

@@ -91,7 +91,8 @@ class StreamingMean:
 
     The sum is taken in the order of `add`: the same updates in the same order
     give the same bits. For bits that do not depend on the order of arrival use
-    `OrderFreeMean`, which costs some four times the CPU and twice the memory. Holds one model and one block, whatever the number of updates.
+    `OrderFreeMean`, which costs some four times the CPU and twice the memory.
+    Holds one model and one block, whatever the number of updates.
 
     Parameters
     ----------

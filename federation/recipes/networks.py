@@ -154,30 +154,20 @@ class FilterBank(nn.Module):
 
 
 class FilterBankClassifier(nn.Module):
-    """A classifier with one hidden layer on a `FilterBank`; none where `hidden` is 0."""
+    """One learnt linear layer on a `FilterBank`; it starts at zero, so at "do not know"."""
 
     def __init__(
-        self,
-        *,
-        sides: tuple[int, int],
-        scales: Sequence[int],
-        grid: int,
-        hidden: int,
-        classes: int,
+        self, *, sides: tuple[int, int], scales: Sequence[int], grid: int, classes: int
     ) -> None:
         super().__init__()
-        features = (1 + len(scales)) * grid * grid
         self.features = FilterBank(sides=sides, scales=scales, grid=grid)
-        self.hidden = nn.Sequential(
-            *((nn.Linear(features, hidden), nn.Tanh()) if hidden else ()),
-        )
-        self.head = nn.Linear(hidden or features, classes)
+        self.head = nn.Linear((1 + len(scales)) * grid * grid, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits of shape (n, classes) for images of shape (n, 1, H, W)."""
-        logits: Tensor = self.head(self.hidden(self.features(images)))
+        logits: Tensor = self.head(self.features(images))
         return logits
 
 
@@ -198,7 +188,6 @@ def _filter_bank_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
         sides=(recipe.input_shape[1], recipe.input_shape[2]),
         scales=_whole_numbers(args["scales"]),
         grid=_whole_number(args["grid"]),
-        hidden=_whole_number(args["hidden"]),
         classes=recipe.classes,
     )
 
@@ -210,21 +199,6 @@ def _residual_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
         widths=_whole_numbers(args["widths"]),
         blocks_per_stage=_whole_number(args["blocks_per_stage"]),
     )
-
-
-def _small_conv_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
-    layers: list[nn.Module] = []
-    width = recipe.input_shape[0]
-    for next_width in _whole_numbers(args["widths"]):
-        layers += [
-            nn.Conv2d(width, next_width, 3, stride=2, padding=1, bias=False),
-            *_norm_and_activation(next_width),
-        ]
-        width = next_width
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, recipe.classes)]
-    network = nn.Sequential(*layers)
-    _initialise(network)
-    return network
 
 
 def _unet_3d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
@@ -247,7 +221,6 @@ def _unet_3d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
 BUILDERS: Mapping[str, Callable[[Recipe, Mapping[str, object]], nn.Module]] = {
     "filter-bank-2d": _filter_bank_2d,
     "residual-2d": _residual_2d,
-    "small-conv-2d": _small_conv_2d,
     "unet-3d": _unet_3d,
 }
 """Every network a recipe may name."""

@@ -94,14 +94,6 @@ def test_arguments_that_a_builder_cannot_use_are_refused(args):
         build(replace(recipe("cxr-pneumonia"), network_args=args), seed=1)
 
 
-def test_the_small_convolutional_network_can_be_built():
-    chosen = replace(
-        recipe("cxr-pneumonia-small"), network="small-conv-2d", network_args=(("widths", (8, 16)),)
-    )
-    images, _ = batch("cxr-pneumonia-small", 2)
-    assert build(chosen, seed=1)(images).shape == (2, 2)
-
-
 def test_a_blur_keeps_a_flat_image_flat():
     module = build(recipe("cxr-pneumonia-small"), seed=1)
     features = module.features(torch.full((1, 1, 64, 64), 3.0))

@@ -213,6 +213,8 @@ def _row(site: dict[str, Any]) -> tuple[str, ...]:
 def _next_steps(result: dict[str, Any], plan: "Plan") -> None:
     import os
 
+    from rich.cells import set_cell_size
+
     folder = os.path.relpath(plan.workdir)
     site = result["sites"][0]["site"]
     trifed = _command()
@@ -222,7 +224,7 @@ def _next_steps(result: dict[str, Any], plan: "Plan") -> None:
         (HOSPITAL, f"node ledger show --home {folder}/hospitals/{site}"),
         (CENTRE, f"study show pneumonia-demo --home {folder}/centre"),
     ):
-        typer.echo(f"  {t(who):<10} {trifed} {command}")
+        typer.echo(f"  {set_cell_size(t(who), 10)} {trifed} {command}")
 
 
 def _command() -> str:

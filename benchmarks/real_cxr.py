@@ -25,7 +25,7 @@ import io
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +34,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 from report import report
 
-from clients.data.cohort import Cohort, load_cohort
-from clients.data.dataset import PatientArrays
+from clients.data.cohort import load_cohort
+from clients.data.dataset import PatientArrays, split_patients
 from clients.data.intake import ingest
 from clients.evaluation import evaluate
 from clients.local_plan import local_plan
@@ -64,9 +64,11 @@ PRIVATE = TrainingPlan(
     rounds=PRIVATE_ROUNDS, local_epochs=2.0, learning_rate=1.0, batch_size=64, optimizer="sgd"
 )
 SEED = 7
+HELDOUT = 0.25
+STUDY = StudyId("real-cxr")
 SKIPPED = (OneClassOnlyError, TooFewPatientsError, CohortEmptyError)
 
-Sites = dict[str, Cohort]
+Rows = list[dict[str, str]]
 
 
 def main() -> None:
@@ -74,14 +76,18 @@ def main() -> None:
     started = time.monotonic()
     if options.quick:
         options.rounds = min(options.rounds, 2)
-    fraction = 0.0 if options.heldout else 0.25
+    rows = _rows_of(options.data, every=4 if options.quick else 1)
+    training, heldout = (rows, []) if options.heldout else _split(rows)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        stores = {"data": take_in(options.data, work / "data", quick=options.quick)}
+        train_in = take_in(options.data, training, work / "train")
         if options.heldout:
-            stores["heldout"] = take_in(options.heldout, work / "heldout", quick=options.quick)
-        plain = _arrays(stores, _study(recipe(RECIPE), fraction, options.rounds))
-        small = _arrays(stores, _study(recipe(PRIVATE_RECIPE), fraction, options.rounds))
+            there = _rows_of(options.heldout, every=1)
+            score_in = take_in(options.heldout, there, work / "heldout")
+        else:
+            score_in = take_in(options.data, heldout, work / "heldout")
+        plain = _load(train_in, RECIPE), _load(score_in, RECIPE)
+        small = _load(train_in, PRIVATE_RECIPE), _load(score_in, PRIVATE_RECIPE)
     figures = {
         **_without_privacy(*plain, rounds=options.rounds, models=options.models),
         **_with_privacy(*small, quick=options.quick, models=options.models),
@@ -92,27 +98,38 @@ def main() -> None:
     report("real_cxr", figures, units)
 
 
-def take_in(source: Path, folder: Path, *, quick: bool) -> dict[str, Path]:
+def take_in(source: Path, rows: Rows, folder: Path) -> dict[str, Path]:
     """Return the data folder of every site after the product's own intake."""
     stores = {}
-    for site, rows in _rows_by_site(source).items():
+    for site in sorted({row["site"] for row in rows}):
         incoming = folder / "incoming" / site
         incoming.mkdir(parents=True)
-        _wrap(source, rows[:: 4 if quick else 1], incoming)
+        _wrap(source, [row for row in rows if row["site"] == site], incoming)
         stores[site] = folder / site
         taken = ingest(stores[site], incoming, workers=1)
         _say(f"{site}: {taken.admitted} of {taken.given} images taken in, {taken.quarantined}")
     return stores
 
 
-def _rows_by_site(source: Path) -> dict[str, list[dict[str, str]]]:
+def _rows_of(source: Path, *, every: int) -> Rows:
     with (source / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    sites = sorted({row["site"] for row in rows})
-    return {site: [row for row in rows if row["site"] == site] for site in sites}
+        return list(csv.DictReader(file))[::every]
 
 
-def _wrap(source: Path, rows: Iterable[dict[str, str]], folder: Path) -> None:
+def _split(rows: Rows) -> tuple[Rows, Rows]:
+    """Return rows of patients to train on and of patients held out.
+
+    By the product's rule, but on the manifest's patient groups: pseudonyms are
+    keyed anew at every intake, and a benchmark must give the same split again.
+    """
+    patients = sorted({row["patient_group"] for row in rows})
+    _, places = split_patients(patients, heldout_fraction=HELDOUT, study=STUDY)
+    held = {patients[place] for place in places}
+    training = [row for row in rows if row["patient_group"] not in held]
+    return training, [row for row in rows if row["patient_group"] in held]
+
+
+def _wrap(source: Path, rows: Rows, folder: Path) -> None:
     """Write every JPEG as a digital X-ray of an invented patient, and labels.csv."""
     lines = ["file,pneumonia"]
     for number, row in enumerate(rows):
@@ -149,22 +166,12 @@ def _dicom(pixels: np.ndarray, *, patient: str) -> bytes:
     return buffer.getvalue()
 
 
-def _arrays(
-    stores: Mapping[str, Mapping[str, Path]], study: Study
-) -> tuple[dict[str, PatientArrays], dict[str, PatientArrays]]:
-    """Return what each site trains on and what it is scored on."""
-    loaded = {part: _load(sites, study) for part, sites in stores.items()}
-    training = {site: cohort.train for site, cohort in loaded["data"].items()}
-    if "heldout" in loaded:
-        return training, {site: cohort.train for site, cohort in loaded["heldout"].items()}
-    return training, {site: cohort.heldout for site, cohort in loaded["data"].items()}
-
-
-def _load(stores: Mapping[str, Path], study: Study) -> Sites:
-    cohorts = {}
+def _load(stores: Mapping[str, Path], name: str) -> dict[str, PatientArrays]:
+    """Return every site's arrays as the product prepares them, all in one part."""
+    study, cohorts = _study(recipe(name), 1), {}
     for site, folder in stores.items():
         try:
-            cohorts[site] = load_cohort(folder, recipe(study.recipe), study=study)
+            cohorts[site] = load_cohort(folder, recipe(name), study=study).train
         except SKIPPED as error:
             _say(f"{site}: [{error.code}] left out")
     return cohorts
@@ -178,7 +185,7 @@ def _without_privacy(
     models: Path | None,
 ) -> dict[str, float]:
     chosen = recipe(RECIPE)
-    study = _study(chosen, 0.25, rounds)
+    study = _study(chosen, rounds)
 
     def train_all(name: str, sites: list[PatientArrays]) -> FlatModel:
         return _kept(models, name, lambda: _federate(chosen, study, sites, label=name))
@@ -212,7 +219,7 @@ def _with_privacy(
     rounds = 2 if quick else PRIVATE.rounds
     privacy = PrivacyPlan(epsilon=EPSILON, delta=DELTA, clip_norm=CLIP_NORM)
     study = dataclasses.replace(
-        _study(chosen, 0.25, rounds),
+        _study(chosen, rounds),
         training=dataclasses.replace(PRIVATE, rounds=rounds),
         privacy=privacy,
     )
@@ -309,10 +316,10 @@ def _kept(models: Path | None, name: str, make: Callable[[], FlatModel]) -> Flat
     return model
 
 
-def _study(chosen: Recipe, heldout_fraction: float, rounds: int) -> Study:
+def _study(chosen: Recipe, rounds: int) -> Study:
     defaults = chosen.training
     return Study(
-        id=StudyId("real-cxr"),
+        id=STUDY,
         title="Pneumonia on chest X-rays",
         purpose=Purpose.MEDICAL_CARE,
         recipe=chosen.name,
@@ -328,7 +335,7 @@ def _study(chosen: Recipe, heldout_fraction: float, rounds: int) -> Study:
             optimizer=defaults.optimizer,
         ),
         privacy=None,
-        heldout_fraction=heldout_fraction,
+        heldout_fraction=0.0,
         seed=SEED,
         expires="2099-12-31",
         digest=Sha256.of(b"a benchmark has no proposal"),

@@ -63,6 +63,16 @@ TAKEN = Text(
     "重複 {duplicates} 個;隔離:{quarantined}",
 )
 NONE = Text(en="none", zh="無")
+HOLDINGS = Text(
+    en="{patients} patients, {studies} studies, {series} series, {instances} images",
+    zh="{patients} 位病人、{studies} 次檢查、{series} 個序列、{instances} 張影像",
+)
+PART = Text(
+    en="  {modality} {body_part}: {patients} patients, {images} images",
+    zh="  {modality} {body_part}:{patients} 位病人、{images} 張影像",
+)
+LABELS = Text(en="labels: {labels}", zh="標籤:{labels}")
+QUARANTINED = Text(en="quarantined: {codes}", zh="隔離:{codes}")
 NOTHING = Text(en="Nothing is proposed to this hospital.", zh="目前沒有向本院提出的研究。")
 PROPOSAL = Text(
     en="""{id}  [{decision}]
@@ -193,8 +203,12 @@ def catalogue(home: Home, json_: Json = False) -> None:
     if json_:
         emit(found)
         return
-    for key, value in found.items():
-        typer.echo(f"{key}: {value}")
+    say(HOLDINGS, **{key: found[key] for key in ("patients", "studies", "series", "instances")})
+    for one in found["by_modality_and_body_part"]:
+        say(PART, **{**one, "body_part": one["body_part"] or "–"})
+    say(LABELS, labels=", ".join(found["labels"]) or t(NONE))
+    codes = ", ".join(f"{code} {count}" for code, count in sorted(found["quarantined"].items()))
+    say(QUARANTINED, codes=codes or t(NONE))
 
 
 @app.command(help=t(PROPOSALS))

@@ -43,9 +43,12 @@ class Transitions(Generic[State]):
 
     def check(self, current: State, wanted: State) -> None:
         """Raise unless `wanted` may follow `current`."""
-        allowed = self.table[current]
-        if wanted not in allowed:
-            raise TransitionRefusedError(current, wanted, allowed)
+        if not self.allows(current, wanted):
+            raise TransitionRefusedError(current, wanted, self.table[current])
+
+    def allows(self, current: State, wanted: State) -> bool:
+        """Say whether `wanted` may follow `current`."""
+        return wanted in self.table[current]
 
     def mermaid(self) -> str:
         """Return the machine as a Mermaid state diagram."""

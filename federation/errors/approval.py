@@ -76,12 +76,27 @@ class StudyQuorumMissedError(PlatformError):
 
     code = "TF325"
     what = Text(
-        en="Only {actual} of the {needed} sites that the study needs {did}.",
-        zh="研究需要 {needed} 個站點,但僅 {actual} 個 {did}。",
+        en="The study {study} needs {needed} sites, but only {actual} approved it. Missing: "
+        "{missing}.",
+        zh="研究 {study} 需要 {needed} 個站點,但僅 {actual} 個核准。缺少:{missing}。",
     )
     next_step = Text(
-        en="See which site is missing and why with `trifed study show {study}`.",
-        zh="請以 `trifed study show {study}` 查看缺少的站點與原因。",
+        en="Ask those hospitals, or propose another plan under the same name.",
+        zh="請洽詢這些醫院,或以相同名稱提出其他計畫。",
+    )
+
+
+class StudyCompletedError(PlatformError):
+    """A study that has completed was launched again."""
+
+    code = "TF329"
+    what = Text(
+        en="The study {study} has completed; its result is evidence and is not made again.",
+        zh="研究 {study} 已完成;其結果為證據,不會重做。",
+    )
+    next_step = Text(
+        en="Give a new study file another id; `trifed study show {study}` shows this one.",
+        zh="請以新的 id 建立研究檔;以 `trifed study show {study}` 查看此研究。",
     )
 
 

@@ -25,9 +25,13 @@ from federation.coordinator.sites import SiteView
 from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import RunId, Sha256, SiteId
 from federation.domain.run import Refusal, RoundState, RunState
-from federation.domain.study import Study, StudyState
+from federation.domain.study import STUDY, Study, StudyState
 from federation.domain.update import UpdateManifest
-from federation.errors.approval import SignatureNotEnrolledError, StudyQuorumMissedError
+from federation.errors.approval import (
+    SignatureNotEnrolledError,
+    StudyCompletedError,
+    StudyQuorumMissedError,
+)
 from federation.errors.base import PlatformError
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
@@ -245,7 +249,7 @@ class Campaign:
         if self.run is not None:
             self._store.end_run(self.run, state, record, audit=audit)
         final = StudyState.COMPLETED if state is RunState.COMPLETED else StudyState.FAILED
-        if self._store.study(self.study.id).state not in (StudyState.DRAFT, final):
+        if STUDY.allows(self._store.study(self.study.id).state, final):
             self._move(final, AuditKind.RUN_ENDED)
         self._tell(EventKind.ENDED, status=state.value)
 
@@ -269,6 +273,8 @@ class Campaign:
     def _propose(self) -> None:
         """Bring the study to PROPOSED, wherever an earlier launch left it, and send it out."""
         state = self._store.study(self.study.id).state
+        if state is StudyState.COMPLETED:
+            raise StudyCompletedError(study=self.study.id)
         if state in (StudyState.APPROVED, StudyState.RUNNING):  # its launch was killed
             self._move(StudyState.FAILED, AuditKind.RUN_ENDED)
         if state is not StudyState.PROPOSED:
@@ -290,7 +296,18 @@ class Campaign:
             time.sleep(0.1)
         saying_yes = tuple(site for site in self.study.sites if approved.get(site))
         if len(saying_yes) < self.study.quorum:
-            self._fail_quorum(len(saying_yes), "approved")
+            words = {True: "approved", False: "refused", None: "undecided"}
+            missing = [
+                f"{site} ({words[approved.get(site)]})"
+                for site in self.study.sites
+                if site not in saying_yes
+            ]
+            raise StudyQuorumMissedError(
+                study=self.study.id,
+                actual=len(saying_yes),
+                needed=self.study.quorum,
+                missing=", ".join(missing),
+            )
         return saying_yes
 
     def _tell_connections(self, seen: set[SiteId]) -> None:
@@ -466,11 +483,6 @@ class Campaign:
         audit = self._audit(kind, f"{run}/{number}")
         self._store.put_round(run, number, state, record, audit=audit)
         return record
-
-    def _fail_quorum(self, actual: int, did: str) -> None:
-        raise StudyQuorumMissedError(
-            actual=actual, needed=self.study.quorum, did=did, study=self.study.id
-        )
 
     def _move(self, state: StudyState, kind: AuditKind) -> None:
         self._store.move_study(self.study.id, state, audit=self._audit(kind, self.study.id))

@@ -16,9 +16,14 @@ from clients.home import NodeHome
 from clients.policy import TEMPLATE, read_policy
 from federation.coordinator.admin import AdminClient
 from federation.coordinator.home import CentreHome
+from federation.domain.audit import AuditKind
 from federation.domain.ids import RunId, Sha256, SiteId
 from federation.domain.study import Study, StudyState
-from federation.errors.approval import SignatureNotEnrolledError, StudyQuorumMissedError
+from federation.errors.approval import (
+    SignatureNotEnrolledError,
+    StudyCompletedError,
+    StudyQuorumMissedError,
+)
 from federation.errors.base import PlatformError
 from federation.evidence.signing import Signer
 from federation.operations.launch import submit
@@ -220,6 +225,19 @@ def test_the_quorum_is_enough_when_asked_so(
     campaign.gather(patience_s=60, at_quorum=True)
 
     assert campaign._sites == (SiteId("north"), SiteId("south"))
+
+
+def test_a_completed_study_is_not_run_again(
+    centre: CentreHome, nodes: dict[SiteId, NodeHome]
+) -> None:
+    admin = Admin()
+    admin.said = {site: decide(node, a_study()) for site, node in nodes.items()}
+    first = a_campaign(centre, admin)
+    first.gather(patience_s=5)
+    first._move(StudyState.COMPLETED, AuditKind.RUN_ENDED)
+
+    with pytest.raises(StudyCompletedError):
+        a_campaign(centre, admin).gather(patience_s=5)
 
 
 def test_a_launch_after_a_killed_one_proposes_again(

@@ -414,7 +414,7 @@ def _template(*, study: StudyId, recipe: Recipe, sites: Sequence[SiteId], now: d
         recipe=recipe.name,
         expires=(now + timedelta(days=180)).date().isoformat(),
         names=", ".join(f'"{site}"' for site in sites),
-        quorum=max(min(2, len(sites)), len(sites) - 1),
+        quorum=max(1, min(2, len(sites)), len(sites) - 1),
         rate=float(usual.learning_rate),
         batch_size=usual.batch_size,
         epochs=float(usual.local_epochs),

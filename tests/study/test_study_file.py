@@ -415,7 +415,7 @@ def test_a_new_file_is_valid_as_it_stands_in_both_languages(tmp_path: Path) -> N
     )
 
     assert read_study_file(path, now=NOW) == study
-    assert (study.sites, study.quorum) == ((NORTH, SOUTH), 1)
+    assert (study.sites, study.quorum) == ((NORTH, SOUTH), 2)
     text = path.read_text(encoding="utf-8")
     assert "隱私" in text
     assert "privacy price" in text

@@ -54,7 +54,7 @@ from federation.recipes.flat import FlatModel, flatten, load_flat
 from federation.recipes.networks import build
 from strategies.aggregation import StreamingMean
 
-RECIPE, PRIVATE_RECIPE = "cxr-pneumonia", "cxr-pneumonia-small"
+RECIPE, PRIVATE_RECIPE = "cxr-pneumonia", "cxr-pneumonia-private"
 ROUNDS, PRIVATE_ROUNDS = 24, 10
 MOST_EXAMPLES = 500
 """No site weighs more than so many images: the largest would drown the others."""

@@ -23,11 +23,12 @@ from clients.evaluation import evaluate
 from clients.gate import Departure, digest_of_array, release
 from clients.home import NodeHome
 from clients.ledger_store import LedgerStore
-from clients.local_plan import local_plan
-from clients.policy import Policy, read_policy
+from clients.local_plan import LocalPlan, local_plan
+from clients.policy import Policy, read_policy, reasons_against
 from clients.private_training import (
     PatientLevelDpSgd,
     PrivateUpdate,
+    check_network,
     mechanism_of_round,
     train_privately,
 )
@@ -39,11 +40,15 @@ from federation import provenance
 from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import Sha256
 from federation.domain.recipe import Recipe
-from federation.domain.study import PrivacyPlan, Study
+from federation.domain.study import Study
 from federation.domain.update import UpdateManifest
 from federation.errors import PlatformError
-from federation.errors.approval import NotApprovedError, PolicyPatientsError
-from federation.errors.ledger import BudgetExceededError
+from federation.errors.approval import (
+    NotApprovedError,
+    PolicyPatientsError,
+    PolicyRefusedError,
+)
+from federation.errors.ledger import GateRefusedError
 from federation.errors.rounds import UpdateShapeError
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
@@ -108,30 +113,38 @@ class HospitalHandler:
         return self._train(work) if task.kind is TaskKind.TRAIN else self._evaluate(work)
 
     def _approved(self, task: Task) -> Study:
+        now = datetime.now(UTC)
         study = check_approval(
             self._desk,
             study=task.study,
             study_digest=task.study_digest,
             recipe_digest_of=lambda name: catalogue.recipe(name).digest,
             officer=self._officer,
-            now=datetime.now(UTC),
+            now=now,
         )
-        if not 1 <= task.round <= study.training.rounds:
-            raise NotApprovedError(study=study.id, why=f"round {task.round} is not part of it")
+        policy, recipe = read_policy(self._home.policy), catalogue.recipe(study.recipe)
+        if reasons := reasons_against(study, policy, recipe=recipe, now=now):
+            raise PolicyRefusedError(study=study.id, reasons="; ".join(reasons))
+        _require(
+            task.run.rpartition(".")[0] == study.id, study, f"run {task.run} is of another study"
+        )
+        within = 1 <= task.round <= study.training.rounds
+        _require(within, study, f"round {task.round} is not part of it")
         return study
 
     def _train(self, work: "_Work") -> Reply:
         policy, patients = read_policy(self._home.policy), work.cohort.train.patients
         _check_enough(patients, policy)
         mechanism = _mechanism(work.study, patients)
+        plan = local_plan(work.study.training, work.recipe, round_number=work.task.round)
         with self._reservation(work, mechanism, policy):
             started = time.monotonic()
-            result = self._run_training(work, mechanism)
+            result = self._run_training(work, mechanism, plan)
             report = {
                 "patients": patients,
                 "examples": len(work.cohort.train.images),
                 "steps": result.steps,
-                "loss": None if result.loss is None else round(result.loss, 3),
+                "loss": round(result.loss, 3) if isinstance(result, PlainUpdate) else None,
                 "events": [event.as_json() for event in result.events],
                 "dataset_digest": str(work.cohort.dataset_digest),
                 "code_digest": str(provenance.code_digest()),
@@ -141,15 +154,13 @@ class HospitalHandler:
             return self._leave(work, report, result.update)
 
     def _run_training(
-        self, work: "_Work", mechanism: PatientLevelDpSgd | None
+        self, work: "_Work", mechanism: PatientLevelDpSgd | None, plan: LocalPlan
     ) -> PrivateUpdate | PlainUpdate:
         def progress(done: int, total: int) -> None:
             self._progress(work.task, done, total)
 
-        study, number = work.study, work.task.round
-        plan = local_plan(study.training, work.recipe, round_number=number)
         if mechanism is None:
-            seed = study.seed + number
+            seed = work.study.seed + work.task.round
             return train(work.model, work.cohort.train, plan=plan, seed=seed, progress=progress)
         return train_privately(
             work.model,
@@ -167,8 +178,7 @@ class HospitalHandler:
         privacy = work.study.privacy
         if privacy is None or mechanism is None:
             return {}
-        book = self._ledger.book(work.dataset)
-        own = spent(book.events(study=work.study.id), privacy.delta)
+        own = spent(self._ledger.events(study=work.study.id), privacy.delta)
         return {
             "epsilon": own.epsilon,
             "epsilon_rdp": own.epsilon_rdp,
@@ -180,6 +190,7 @@ class HospitalHandler:
         }
 
     def _evaluate(self, work: "_Work") -> Reply:
+        self._check_evaluation(work)
         result = evaluate(work.model, work.cohort.heldout, task=work.recipe.task)
         report = {
             **report_of(result),
@@ -188,52 +199,60 @@ class HospitalHandler:
         }
         return self._leave(work, report, None)
 
+    def _check_evaluation(self, work: "_Work") -> None:
+        """Allow one model a run: the last round's, and only where this hospital trained.
+
+        Metrics carry no guarantee, so a centre that could ask for any number of
+        models would learn about single patients from the differences.
+        """
+        study, task = work.study, work.task
+        _require(task.round == study.training.rounds, study, "only the last round is evaluated")
+        _require(
+            self._replies.has_trained(task.run), study, f"this hospital did not train in {task.run}"
+        )
+        is_the_one = self._replies.claim_evaluation(task, work.model_digest)
+        _require(is_the_one, study, f"another model of {task.run} was evaluated")
+
     @contextmanager
     def _reservation(
         self, work: "_Work", mechanism: PatientLevelDpSgd | None, policy: Policy
     ) -> Iterator[None]:
         """Reserve the round's events; `_leave` commits them once the gate said yes.
 
-        A body that raises before that has let nothing out, so the reservation is
-        voided; a process that dies leaves it standing, and it counts as spent.
+        What the gate itself kept inside is voided. Any other failure counts as
+        spent: its code leaves, and whether training fails depends on the patients.
+        A process that dies leaves the reservation standing, which counts too.
         """
         privacy = work.study.privacy
         if privacy is None or mechanism is None:
             yield
             return
-        study, dataset, key = work.study.id, work.dataset, work.key
-        self._check_own_budget(work, mechanism, privacy)
+        check_network(work.model)
         self._ledger.reserve(
-            dataset,
-            study=study,
-            key=key,
+            work.dataset,
+            study=work.study.id,
+            key=work.key,
             events=mechanism.events,
             budget=Budget(policy.dataset_epsilon, policy.dataset_delta),
+            plan=Budget(privacy.epsilon * (1 + ROUNDING), privacy.delta),
             accountant=epsilon_of,
             at=_now(),
         )
         try:
             yield
-        except BaseException:
-            if self._ledger.book(dataset).state_of(key) is EntryKind.RESERVED:
-                self._settle(work, EntryKind.VOIDED)
+        except GateRefusedError:
+            self._settle_open(work, EntryKind.VOIDED)
             raise
+        except Exception:
+            self._settle_open(work, EntryKind.COMMITTED)
+            raise
+
+    def _settle_open(self, work: "_Work", kind: EntryKind) -> None:
+        if self._ledger.book(work.dataset).state_of(work.key) is EntryKind.RESERVED:
+            self._settle(work, kind)
 
     def _settle(self, work: "_Work", kind: EntryKind) -> None:
         self._ledger.settle(work.dataset, study=work.study.id, key=work.key, kind=kind, at=_now())
-
-    def _check_own_budget(
-        self, work: "_Work", mechanism: PatientLevelDpSgd, privacy: PrivacyPlan
-    ) -> None:
-        """Refuse what would pass the epsilon that this study was approved with."""
-        book = self._ledger.book(work.dataset)
-        if book.state_of(work.key) is EntryKind.RESERVED:
-            return
-        after = epsilon_of((*book.events(study=work.study.id), *mechanism.events), privacy.delta)
-        if after > privacy.epsilon * (1 + ROUNDING):
-            raise BudgetExceededError(
-                after=f"{after:.3f}", allowed=f"{privacy.epsilon:g}", delta=f"{privacy.delta:g}"
-            )
 
     def _leave(self, work: "_Work", report: dict[str, object], update: FlatModel | None) -> Reply:
         departure = Departure(
@@ -331,6 +350,11 @@ def _mechanism(study: Study, patients: int) -> PatientLevelDpSgd | None:
     if study.privacy is None:
         return None
     return mechanism_of_round(patients=patients, training=study.training, privacy=study.privacy)
+
+
+def _require(holds: bool, study: Study, why: str) -> None:
+    if not holds:
+        raise NotApprovedError(study=study.id, why=why)
 
 
 def _check_enough(patients: int, policy: Policy) -> None:

@@ -14,13 +14,16 @@ from federation.errors.ledger import SmallGroupError
 from federation.evaluation.auroc import delong_variance
 
 DECIMALS = 4
+DIGITS_OF_VARIANCE = 3
+LARGEST_LOSS = 20.0
+"""A model can be made to write what it sees into a huge loss; this much says "useless"."""
 
 
 def report_of(result: SiteEvaluation) -> dict[str, object]:
     """Return the report of an evaluation: metrics, or the code of why there is none."""
     report: dict[str, object] = {
         "heldout_patients": result.patients if result.patients >= SMALL_CELL else None,
-        "loss": round(result.loss, 3),
+        "loss": round(min(result.loss, LARGEST_LOSS), 3),
         "metrics": [],
         "refused": None,
     }
@@ -46,8 +49,13 @@ def _metric(metric: Metric, variance: float) -> dict[str, object]:
         "high": round(metric.high, DECIMALS),
         "n": metric.n,
         "method": metric.method,
-        "variance": variance if math.isfinite(variance) else None,
+        "variance": _short(variance) if math.isfinite(variance) else None,
     }
+
+
+def _short(number: float) -> float:
+    """Return a number with so few digits that no count can be read from it."""
+    return float(f"{number:.{DIGITS_OF_VARIANCE - 1}e}")
 
 
 def _variance_of(metric: Metric) -> float:

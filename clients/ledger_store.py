@@ -1,5 +1,8 @@
 """Keep the hospital's privacy book on disk, one SQLite file for all datasets.
 
+The centre chooses a dataset's name, and the hospital's patients are the same under
+any name: what may be spent is decided over all books of the file together.
+
 Every operation is one immediate transaction: the chain is read and verified,
 the rules of `federation.privacy.ledger` decide, the entry is written and synced.
 Two processes can therefore not spend the same budget.
@@ -13,7 +16,15 @@ from pathlib import Path
 
 from federation.domain.ids import StudyId
 from federation.privacy.events import PrivacyEvent
-from federation.privacy.ledger import Accountant, Book, Budget, Entry, EntryKind, verify_chain
+from federation.privacy.ledger import (
+    Accountant,
+    Book,
+    Budget,
+    Entry,
+    EntryKind,
+    check_affordable,
+    verify_chain,
+)
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS entries (
     dataset TEXT NOT NULL, idx INTEGER NOT NULL, entry TEXT NOT NULL, digest TEXT NOT NULL,
@@ -42,8 +53,18 @@ class LedgerStore:
     def datasets(self) -> list[str]:
         """Return the names of the datasets that have a book."""
         with self._transaction() as connection:
-            rows = connection.execute("SELECT DISTINCT dataset FROM entries ORDER BY dataset")
-            return [row[0] for row in rows]
+            return _datasets(connection)
+
+    def events(self, *, study: StudyId | None = None) -> tuple[PrivacyEvent, ...]:
+        """Return every event that counts, of one study or of all, over all books.
+
+        Raises
+        ------
+        LedgerChainBrokenError
+            If the file was changed behind the platform's back.
+        """
+        with self._transaction() as connection:
+            return _events(connection, study)
 
     def reserve(
         self,
@@ -53,32 +74,37 @@ class LedgerStore:
         key: str,
         events: Sequence[PrivacyEvent],
         budget: Budget,
+        plan: Budget,
         accountant: Accountant,
         at: str,
     ) -> float:
         """Reserve events before a patient is touched; return epsilon including them.
 
-        A key that is already reserved with the same events costs nothing more:
-        it is the same round asked again after a crash.
+        `budget` is for all that is in the file, `plan` for this study alone. A key
+        that is already reserved with the same events costs nothing more: it is the
+        same round asked again after a crash.
 
         Raises
         ------
         BudgetExceededError
-            If the dataset's budget does not allow it; nothing is written.
+            If one of the two does not allow it; nothing is written.
         LedgerEntryRefusedError
             If the key was settled before, or reserved for something else.
         """
         with self._transaction() as connection:
-            book = _read(connection, dataset)
-            if _is_open(book, key, tuple(events)):
-                return accountant(book.events(), budget.delta)
-            after = book.check_affordable(events, budget=budget, accountant=accountant)
+            book, wanted = _read(connection, dataset), tuple(events)
+            if book.is_open(key, study=study, events=wanted):
+                return accountant(_events(connection), budget.delta)
+            own = (*_events(connection, study), *wanted)
+            check_affordable(own, budget=plan, accountant=accountant)
+            everything = (*_events(connection), *wanted)
+            after = check_affordable(everything, budget=budget, accountant=accountant)
             entry = book.next_entry(
                 EntryKind.RESERVED,
                 dataset=dataset,
                 study=study,
                 key=key,
-                events=tuple(events),
+                events=wanted,
                 at=at,
             )
             _append(connection, book, entry)
@@ -110,10 +136,16 @@ class LedgerStore:
             connection.close()
 
 
-def _is_open(book: Book, key: str, events: tuple[PrivacyEvent, ...]) -> bool:
-    if book.state_of(key) is not EntryKind.RESERVED:
-        return False
-    return any(entry.key == key and entry.events == events for entry in book.entries)
+def _datasets(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute("SELECT DISTINCT dataset FROM entries ORDER BY dataset")
+    return [row[0] for row in rows]
+
+
+def _events(
+    connection: sqlite3.Connection, study: StudyId | None = None
+) -> tuple[PrivacyEvent, ...]:
+    books = [_read(connection, dataset) for dataset in _datasets(connection)]
+    return tuple(event for book in books for event in book.events(study=study))
 
 
 def _read(connection: sqlite3.Connection, dataset: str) -> Book:

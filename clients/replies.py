@@ -7,6 +7,7 @@ touched again and no privacy is spent again.
 
 import io
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from federation.domain.ids import RunId, Sha256
 from federation.storage import write_atomic
-from federation.wire.messages import Reply, Task
+from federation.wire.messages import Reply, Task, TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,18 @@ class KeptReplies:
             "signature": reply.signature,
         }
         write_atomic(path, json.dumps(head).encode(), mode=0o600)
+
+    def has_trained(self, run: RunId) -> bool:
+        """Say whether an update of this run left."""
+        return any((self.folder / run).glob(f"{TaskKind.TRAIN.value}-*.json"))
+
+    def claim_evaluation(self, task: Task, model_digest: Sha256) -> bool:
+        """Say whether this is the run's one model to evaluate; the first asked for becomes it."""
+        path = self.folder / task.run / "evaluated"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileExistsError), path.open("x", encoding="ascii") as file:
+            file.write(model_digest)
+        return path.read_text(encoding="ascii") == model_digest
 
     def forget(self, run: RunId) -> None:
         """Delete the replies of a run that is over."""

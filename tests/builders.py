@@ -1,6 +1,7 @@
 """Values for tests: sensible defaults, one change at a time."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from federation.domain.ids import Sha256, SiteId, StudyId
@@ -9,6 +10,7 @@ from federation.domain.study import PrivacyPlan, Purpose, Study, TrainingPlan
 from federation.domain.update import TensorSlot, UpdateManifest
 from federation.wire.study import digest_of_study
 
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SITES = (SiteId("north"), SiteId("centre"), SiteId("south"))
 
 

@@ -1,9 +1,8 @@
 """Describe a hospital's data without showing anybody in it: counts and dataset cards.
 
 `dataset_card` gives the fields of a DatasetCard that the node itself knows;
-people add legal basis, approvals and the label process. Every count below ten
-is suppressed, and a table in which one cell is suppressed shows no total that
-would give it away.
+people add legal basis, approvals and the label process. Every count that fewer
+than ten patients make up is suppressed, and so is what a total would give away.
 """
 
 from collections import Counter
@@ -11,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from clients.data.catalogue import Catalogue, Instance, cohort_digest, suppressed
+from clients.data.catalogue import SMALLEST_CELL, Catalogue, Instance, cohort_digest, suppressed
 from clients.data.cohort import PREPARATION, select
 from clients.data.optout import load_optouts
 from clients.data.profile import DEFAULT_OPTIONS, Profile
@@ -61,7 +60,7 @@ def dataset_card(data: Path, recipe: Recipe, *, site: Site) -> dict[str, Any]:
         "label_prevalence": _prevalence(chosen),
         "sex": table(row["sex"] or "unknown" for row in patients.values()),
         "age_band": table(age_band(row["age"]) for row in patients.values()),
-        "scanner": table(_scanner(row) for row in described),
+        "scanner": table(map(_scanner, described), patients=(row["patient"] for row in described)),
         "period": None,
         "deidentification": {
             "profile": profile.method[0],
@@ -79,12 +78,29 @@ def dataset_card(data: Path, recipe: Recipe, *, site: Site) -> dict[str, Any]:
     }
 
 
-def table(values: Iterable[str]) -> dict[str, int | str]:
-    """Return counts by value, each below ten suppressed, and the next one with a lone one."""
-    counts = Counter(values)
-    hidden = {name for name, count in counts.items() if suppressed(count) != count}
-    if len(hidden) == 1 and len(counts) > 1:
-        hidden.add(min((n for n in counts if n not in hidden), key=lambda n: (counts[n], n)))
+def table(values: Iterable[str], *, patients: Iterable[str] | None = None) -> dict[str, int | str]:
+    """Return counts by value; those of fewer than ten patients are suppressed.
+
+    While all suppressed ones together are still of fewer than ten, so that a total
+    would give them away, the next smallest is suppressed with them.
+
+    Parameters
+    ----------
+    patients
+        Whose each value is; every value is of another patient when left out.
+    """
+    listed = list(values)
+    owners = [str(n) for n in range(len(listed))] if patients is None else list(patients)
+    of: dict[str, set[str]] = {name: set() for name in listed}
+    for name, owner in zip(listed, owners, strict=True):
+        of[name].add(owner)
+    hidden: set[str] = set()
+    among: set[str] = set()
+    for name in sorted(of, key=lambda n: (len(of[n]), n)):
+        if len(of[name]) < SMALLEST_CELL or 0 < len(among) < SMALLEST_CELL:
+            hidden.add(name)
+            among |= of[name]
+    counts = Counter(listed)
     return {n: "suppressed" if n in hidden else count for n, count in sorted(counts.items())}
 
 
@@ -98,7 +114,8 @@ def age_band(age: str) -> str:
 
 
 def _prevalence(chosen: list[Instance]) -> dict[str, int | str]:
-    return table(item.label for item in chosen if item.label is not None)
+    labelled = [(item.label, item.patient) for item in chosen if item.label is not None]
+    return table((label for label, _ in labelled), patients=(patient for _, patient in labelled))
 
 
 def _scanner(row: dict[str, str]) -> str:

@@ -194,7 +194,7 @@ OPTIMIZER = one_of(OPTIMIZERS)
 MOMENTUM = _number(0, 0.999, with_low=True)
 EPSILON = _number(0, 100)
 DELTA = _number(0, 1e-2)
-CLIP_NORM = _number(0, 1000)
+CLIP_NORM = _number(1e-6, 1000, with_low=True)
 NOISE_MULTIPLIER = _number(0, 1000)
 HELDOUT_FRACTION = _number(0, 0.5)
 

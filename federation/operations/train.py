@@ -38,6 +38,7 @@ from federation.evidence.statements import PredicateType, Statement, Subject
 from federation.evidence.verification import PublicKey, trusted_keys, verify_envelope
 from federation.operations.artefacts import Artefacts
 from federation.operations.progress import Emit, EventKind, Progress
+from federation.operations.reports import check_report
 from federation.operations.study_store import StudyStore
 from federation.protocol.mapping import Proposal, RunNotice
 from federation.server_app.flat_files import read_flat, write_flat
@@ -395,6 +396,7 @@ class Campaign:
         is_report = said.predicate.get("report") == reply.report
         if not (covers and is_report and is_of_this_round and self.study.digest in digests):
             raise SignatureNotEnrolledError(thing="reply", site=reply.site)
+        check_report(reply.report, kind=kind, is_private=self.study.privacy is not None)
         if kind is TaskKind.TRAIN:
             values = {key: reply.report.get(key) for key in ("loss", "epsilon", "patients")}
             self._tell(EventKind.SITE_REPLIED, site=reply.site, round=number, **values)

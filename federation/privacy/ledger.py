@@ -137,22 +137,12 @@ class Book:
                 standing[entry.key] = entry.events
         return tuple(event for events in standing.values() for event in events)
 
-    def check_affordable(
-        self, events: Iterable[PrivacyEvent], *, budget: Budget, accountant: Accountant
-    ) -> float:
-        """Return the epsilon after `events`, or refuse before anything is spent.
-
-        Raises
-        ------
-        BudgetExceededError
-            If all that counts plus `events` costs more than the budget.
-        """
-        after = accountant((*self.events(), *events), budget.delta)
-        if after > budget.epsilon:
-            raise BudgetExceededError(
-                after=f"{after:.3f}", allowed=f"{budget.epsilon:.3f}", delta=f"{budget.delta:g}"
-            )
-        return after
+    def is_open(self, key: str, *, study: StudyId, events: tuple[PrivacyEvent, ...]) -> bool:
+        """Say whether what stands reserved under a key is exactly this."""
+        last = next((entry for entry in reversed(self.entries) if entry.key == key), None)
+        if last is None or last.kind is not EntryKind.RESERVED:
+            return False
+        return (last.study, last.events) == (study, events)
 
     def next_entry(
         self,
@@ -189,6 +179,24 @@ class Book:
         if entry.index != len(self.entries) or entry.previous != self.head:
             raise LedgerChainBrokenError(index=str(entry.index), why="it does not follow")
         return Book((*self.entries, entry))
+
+
+def check_affordable(
+    events: Iterable[PrivacyEvent], *, budget: Budget, accountant: Accountant
+) -> float:
+    """Return the epsilon of `events`, or refuse before anything is spent.
+
+    Raises
+    ------
+    BudgetExceededError
+        If they cost more than the budget, or their cost is not a number.
+    """
+    after = accountant(tuple(events), budget.delta)
+    if not after <= budget.epsilon:
+        raise BudgetExceededError(
+            after=f"{after:.3f}", allowed=f"{budget.epsilon:.3f}", delta=f"{budget.delta:g}"
+        )
+    return after
 
 
 _MAY_FOLLOW: dict[EntryKind | None, frozenset[EntryKind]] = {

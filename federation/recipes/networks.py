@@ -192,6 +192,23 @@ def _filter_bank_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
     )
 
 
+def _classifier_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
+    from monai.networks.nets import Classifier
+
+    widths = _whole_numbers(args["widths"])
+    network: nn.Module = Classifier(
+        in_shape=recipe.input_shape,
+        classes=recipe.classes,
+        channels=widths,
+        strides=(2,) * len(widths),
+        num_res_units=0,
+        act="RELU",
+        norm=("group", {"num_groups": 4}),
+        bias=False,
+    )
+    return network
+
+
 def _residual_2d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
     return ResidualNetwork(
         channels=recipe.input_shape[0],
@@ -219,6 +236,7 @@ def _unet_3d(recipe: Recipe, args: Mapping[str, object]) -> nn.Module:
 
 
 BUILDERS: Mapping[str, Callable[[Recipe, Mapping[str, object]], nn.Module]] = {
+    "classifier-2d": _classifier_2d,
     "filter-bank-2d": _filter_bank_2d,
     "residual-2d": _residual_2d,
     "unet-3d": _unet_3d,

@@ -1,8 +1,11 @@
 """A study as it travels from the centre to a hospital, and the digest both compute.
 
 The digest covers every field but itself. A node recomputes it, so a proposal
-whose text and digest disagree is never shown as that study.
+whose text and digest disagree is never shown as that study. Texts are one
+printable line, because staff read them in a terminal and decide by what they see.
 """
+
+from datetime import datetime
 
 from federation.domain.ids import Sha256, SiteId, StudyId
 from federation.domain.study import PrivacyPlan, Purpose, Study, TrainingPlan
@@ -10,6 +13,10 @@ from federation.errors.core import InvalidValueError, UnreadableRecordError
 from federation.evidence.canonical import digest_of
 
 Json = dict[str, object]
+
+MOST_TEXT = 200
+CLIP_NORMS = (1e-6, 1e3)
+"""Below, float32 rounds a cut gradient by more than the margin that its bound leaves."""
 
 
 def study_as_json(study: Study) -> Json:
@@ -81,11 +88,11 @@ def _study(raw: Json) -> Study:
         raise TypeError("training is an object and sites is a list")
     return Study(
         id=StudyId(str(raw["id"])),
-        title=str(raw["title"]),
+        title=_line(raw["title"]),
         purpose=Purpose(raw["purpose"]),
-        recipe=str(raw["recipe"]),
+        recipe=_line(raw["recipe"]),
         recipe_digest=Sha256(str(raw["recipe_digest"])),
-        cohort=str(raw["cohort"]),
+        cohort=_line(raw["cohort"]),
         sites=tuple(SiteId(str(site)) for site in sites),
         quorum=_int(raw["quorum"]),
         training=TrainingPlan(
@@ -93,13 +100,13 @@ def _study(raw: Json) -> Study:
             local_epochs=_float(training["local_epochs"]),
             learning_rate=_float(training["learning_rate"]),
             batch_size=_int(training["batch_size"]),
-            optimizer=str(training["optimizer"]),
+            optimizer=_line(training["optimizer"]),
             momentum=_float(training["momentum"]),
         ),
         privacy=_privacy(privacy),
         heldout_fraction=_float(raw["heldout_fraction"]),
         seed=_int(raw["seed"]),
-        expires=str(raw["expires"]),
+        expires=_instant(raw["expires"]),
         digest=Sha256(str(raw["digest"])),
     )
 
@@ -113,9 +120,28 @@ def _privacy(raw: object) -> PrivacyPlan | None:
     return PrivacyPlan(
         epsilon=_float(raw["epsilon"]),
         delta=_float(raw["delta"]),
-        clip_norm=_float(raw["clip_norm"]),
+        clip_norm=_between(*CLIP_NORMS, _float(raw["clip_norm"])),
         noise_multiplier=None if noise is None else _float(noise),
     )
+
+
+def _line(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= MOST_TEXT:
+        raise TypeError("one line of printable text was expected")
+    return value
+
+
+def _instant(value: object) -> str:
+    text = _line(value)
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time with its offset was expected")
+    return text
+
+
+def _between(low: float, high: float, value: float) -> float:
+    if not low <= value <= high:
+        raise ValueError("a number in its range was expected")
+    return value
 
 
 def _int(value: object) -> int:

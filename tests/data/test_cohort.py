@@ -230,7 +230,7 @@ def test_a_segmentation_cohort_pairs_volumes_with_their_masks(
     wanted = replace(
         recipe, task=Task.SEGMENTATION, input_shape=(1, 4, 8, 8), modalities=("MR",), classes=2
     )
-    cohort = load_cohort(data, wanted, study=study)
+    cohort = load_cohort(data, wanted, study=replace(study, heldout_fraction=0.05))
     assert cohort.train.images.shape[1:] == (1, 4, 8, 8)
     assert cohort.train.targets.shape[1:] == (4, 8, 8)
     assert cohort.train.targets[:, :, :4].all()
@@ -254,6 +254,21 @@ def test_small_counts_are_suppressed_in_summaries_and_cards(
         "a": 30,
         "b": "suppressed",
         "c": "suppressed",
+    }
+
+
+def test_many_images_of_few_patients_are_a_small_count() -> None:
+    values = ["a"] * 40 + ["b"] * 12 + ["c"] * 30
+    patients = [f"P{n}" for n in range(40)] + ["Q"] * 12 + [f"R{n}" for n in range(30)]
+
+    assert table(values, patients=patients) == {"a": 40, "b": "suppressed", "c": "suppressed"}
+
+
+def test_two_small_counts_do_not_add_up_to_a_third() -> None:
+    assert table(["m"] * 100 + ["o", "u", "u"]) == {
+        "m": "suppressed",
+        "o": "suppressed",
+        "u": "suppressed",
     }
 
 

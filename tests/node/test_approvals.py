@@ -213,3 +213,26 @@ def test_an_unreadable_policy_allows_nothing(tmp_path: Path, text: str) -> None:
 def test_a_missing_policy_allows_nothing(tmp_path: Path) -> None:
     with pytest.raises(PolicyUnreadableError, match="missing"):
         read_policy(tmp_path / "policy.toml")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"title": "harmless\x1b[2K\x1b[1A"},
+        {"title": "two\nlines"},
+        {"title": "turned \u202e round"},
+        {"title": "long" * 60},
+        {"cohort": "chest\r"},
+        {"expires": "2036-01-01T00:00:00"},
+        {"expires": "some day"},
+        {"privacy": PrivacyPlan(epsilon=8.0, delta=1e-3, clip_norm=1e-40)},
+        {"privacy": PrivacyPlan(epsilon=8.0, delta=1e-3, clip_norm=1e30)},
+    ],
+)
+def test_a_proposal_that_a_terminal_or_a_float_would_twist_is_not_shown(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    study = a_study(**changes)
+
+    with pytest.raises(UnreadableRecordError):
+        a_desk(tmp_path, study).proposal(study.id)

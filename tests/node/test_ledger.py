@@ -15,10 +15,12 @@ from federation.errors.ledger import (
     LedgerEntryRefusedError,
 )
 from federation.privacy.events import PoissonSampledGaussian, PrivacyEvent
-from federation.privacy.ledger import Book, Budget, EntryKind, verify_chain
+from federation.privacy.ledger import Accountant, Book, Budget, EntryKind, verify_chain
 
 STUDY = StudyId("cxr-2026")
 EVENT = PoissonSampledGaussian(noise_multiplier=1.0, sample_rate=0.1, steps=10)
+COSTLIER = PoissonSampledGaussian(noise_multiplier=0.5, sample_rate=0.2, steps=10)
+NO_LIMIT = Budget(1e9, 1e-3)
 AT = "2026-11-21T00:00:00+00:00"
 
 
@@ -27,14 +29,25 @@ def one_each(events: Sequence[PrivacyEvent], delta: float) -> float:
     return float(len(events))
 
 
-def reserve(store: LedgerStore, key: str, *, epsilon: float = 8.0, study: StudyId = STUDY) -> float:
+def reserve(
+    store: LedgerStore,
+    key: str,
+    *,
+    epsilon: float = 8.0,
+    study: StudyId = STUDY,
+    plan: Budget = NO_LIMIT,
+    dataset: str = "chest",
+    event: PrivacyEvent = EVENT,
+    accountant: Accountant = one_each,
+) -> float:
     return store.reserve(
-        "chest",
+        dataset,
         study=study,
         key=key,
-        events=[EVENT],
+        events=[event],
         budget=Budget(epsilon, 1e-3),
-        accountant=one_each,
+        plan=plan,
+        accountant=accountant,
         at=AT,
     )
 
@@ -67,6 +80,44 @@ def test_another_study_on_the_same_patients_spends_the_same_budget(store: Ledger
 
     with pytest.raises(BudgetExceededError):
         reserve(store, "other.1/1", epsilon=1.0, study=StudyId("other"))
+
+
+def test_another_name_for_the_dataset_spends_the_same_budget(store: LedgerStore) -> None:
+    reserve(store, "cxr-2026.1/1", epsilon=1.0)
+
+    with pytest.raises(BudgetExceededError):
+        reserve(store, "other.1/1", epsilon=1.0, study=StudyId("other"), dataset="thorax")
+
+
+def test_past_the_studys_own_plan_nothing_is_written(store: LedgerStore) -> None:
+    reserve(store, "other.1/1", study=StudyId("other"))
+    reserve(store, "cxr-2026.1/1", plan=Budget(1.0, 1e-3))
+
+    with pytest.raises(BudgetExceededError):
+        reserve(store, "cxr-2026.2/1", plan=Budget(1.0, 1e-3), dataset="thorax")
+
+
+def test_a_cost_that_is_no_number_is_refused(store: LedgerStore) -> None:
+    with pytest.raises(BudgetExceededError):
+        reserve(store, "cxr-2026.1/1", accountant=lambda events, delta: float("nan"))
+
+
+def test_a_voided_reservation_does_not_pay_for_the_costlier_round_that_follows(
+    store: LedgerStore,
+) -> None:
+    reserve(store, "cxr-2026.1/1", event=COSTLIER)
+    settle(store, "cxr-2026.1/1", EntryKind.VOIDED)
+    reserve(store, "cxr-2026.1/1", event=EVENT)
+
+    with pytest.raises(LedgerEntryRefusedError):
+        reserve(store, "cxr-2026.1/1", event=COSTLIER)
+
+
+def test_one_study_does_not_train_on_the_reservation_of_another(store: LedgerStore) -> None:
+    reserve(store, "cxr-2026.1/1")
+
+    with pytest.raises(LedgerEntryRefusedError):
+        reserve(store, "cxr-2026.1/1", study=StudyId("other"))
 
 
 def test_a_voided_round_costs_nothing(store: LedgerStore) -> None:

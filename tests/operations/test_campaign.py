@@ -25,6 +25,7 @@ from federation.errors.approval import (
     StudyQuorumMissedError,
 )
 from federation.errors.base import PlatformError
+from federation.errors.rounds import ReplyMalformedError
 from federation.evidence.signing import Signer
 from federation.operations.launch import submit
 from federation.operations.progress import Progress
@@ -42,8 +43,13 @@ UPDATE = np.ones(4, np.float32)
 REPORT: dict[str, object] = {
     "patients": 40,
     "examples": 50,
+    "steps": 3,
     "loss": 0.5,
     "epsilon": 1.0,
+    "noise_multiplier": 1.0,
+    "clip_norm": 1.0,
+    "sample_rate": 0.1,
+    "dataset_digest": str(Sha256.of(b"data")),
     "events": [
         {
             "kind": "poisson-sampled-gaussian",
@@ -174,6 +180,29 @@ def test_a_reply_that_its_site_did_not_sign_is_refused(
         campaign._judge(TaskKind.TRAIN, 1, reply)
 
     assert refused.value.code.startswith(("TF7", SignatureNotEnrolledError.code))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("dataset_digest", None),
+        ("epsilon", None),
+        ("epsilon", -1.0),
+        ("noise_multiplier", 0.0),
+        ("sample_rate", 2.0),
+        ("patients", -20),
+        ("examples", -50),
+        ("steps", 0),
+    ],
+)
+def test_a_signed_report_that_no_entry_could_be_written_from_costs_its_site_the_round(
+    centre: CentreHome, nodes: dict[SiteId, NodeHome], field: str, value: object
+) -> None:
+    campaign = a_campaign(centre, Admin())
+    reply = a_reply(nodes[SiteId("north")], report={**REPORT, field: value})
+
+    with pytest.raises(ReplyMalformedError, match=field):
+        campaign._judge(TaskKind.TRAIN, 1, reply)
 
 
 def test_sites_that_approved_take_part_and_one_that_refused_does_not(

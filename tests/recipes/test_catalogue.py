@@ -16,7 +16,12 @@ def toml_of(name: str) -> str:
 
 
 def test_three_recipes_are_shipped():
-    assert recipe_names() == ("cxr-pneumonia", "cxr-pneumonia-small", "hippocampus-seg")
+    assert recipe_names() == (
+        "cxr-pneumonia",
+        "cxr-pneumonia-private",
+        "cxr-pneumonia-small",
+        "hippocampus-seg",
+    )
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -56,7 +61,7 @@ def test_a_recipe_must_have_the_name_of_its_file():
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("learning_rate = 0.002", "learning_rate = 0.003"), ("[16, 32", "[24, 32")]
+    ("old", "new"), [("learning_rate = 0.001", "learning_rate = 0.003"), ("[32, 64", "[24, 64")]
 )
 def test_one_changed_number_is_another_digest(old, new):
     text = toml_of("cxr-pneumonia")

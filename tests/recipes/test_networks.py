@@ -95,7 +95,7 @@ def test_arguments_that_a_builder_cannot_use_are_refused(args):
 
 
 def test_a_blur_keeps_a_flat_image_flat():
-    module = build(recipe("cxr-pneumonia-small"), seed=1)
+    module = build(recipe("cxr-pneumonia-private"), seed=1)
     features = module.features(torch.full((1, 1, 64, 64), 3.0))
     brightness, contrast = features[:, : 16 * 16], features[:, 16 * 16 :]
     assert torch.allclose(brightness, torch.full_like(brightness, 3.0), atol=1e-5)

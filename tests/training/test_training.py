@@ -58,7 +58,7 @@ def test_bfloat16_gives_nearly_the_same_update_and_leaves_weights_float32():
     data = a_cohort(side=64)
     results = []
     for precision in Precision:
-        module = build(recipe("cxr-pneumonia-small"), seed=1)
+        module = build(recipe("cxr-pneumonia-private"), seed=1)
         results.append(train(module, data, plan=PLAN, seed=1, precision=precision).update)
         assert all(p.dtype == torch.float32 for p in module.parameters())
     assert np.linalg.norm(results[0] - results[1]) < 0.05 * np.linalg.norm(results[0])

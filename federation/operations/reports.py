@@ -1,0 +1,72 @@
+"""Read what a site reports before it counts: a signature makes a report the site's, not sound.
+
+Everything that later goes into the registry entry is looked at when the reply
+arrives, so that one site's nonsense costs that site its round and nobody the run.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from federation.domain.ids import Sha256
+from federation.errors.rounds import ReplyMalformedError
+from federation.wire.messages import TaskKind
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=0, le=10**12)]
+_Digest = Annotated[str, Field(pattern=f"^{Sha256.pattern.pattern}$")]
+_Name = Annotated[str, Field(pattern="^[ -~]{1,60}$")]
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
+
+    dataset_digest: _Digest
+
+
+class _Trained(_Report):
+    patients: _Count
+    examples: _Count
+    steps: Annotated[int, Field(gt=0, le=10**9)]
+
+
+class _TrainedPrivately(_Trained):
+    epsilon: _Positive
+    noise_multiplier: _Positive
+    clip_norm: _Positive
+    sample_rate: Annotated[float, Field(gt=0, le=1)]
+
+
+class _Metric(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    name: _Name
+    value: _Finite
+    low: _Finite
+    high: _Finite
+    n: _Count
+    method: _Name
+    variance: _Finite | None
+
+
+class _Evaluated(_Report):
+    metrics: Annotated[list[_Metric], Field(max_length=16)]
+
+
+def check_report(report: dict[str, object], *, kind: TaskKind, is_private: bool) -> None:
+    """Raise unless a report has every field that the registry entry takes from it.
+
+    Raises
+    ------
+    ReplyMalformedError
+        Naming the first field that is missing, of another type or out of range.
+    """
+    trained = _TrainedPrivately if is_private else _Trained
+    wanted: type[_Report] = trained if kind is TaskKind.TRAIN else _Evaluated
+    try:
+        wanted.model_validate(report)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])[:60]
+        raise ReplyMalformedError(field=f"report {field}", problem=first["type"]) from error

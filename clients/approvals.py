@@ -39,6 +39,7 @@ class Decision(Enum):
 
     APPROVED = "approved"
     REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,20 @@ def refuse(desk: Desk, study: Study, *, reason: str, officer: Signer, now: datet
     return _decide(desk, study, Decision.REFUSED, {"reason": reason}, officer=officer, now=now)
 
 
+def withdraw(desk: Desk, study: Study, *, reason: str, officer: Signer, now: datetime) -> Path:
+    """Sign the end of an approval; the node refuses from the next message on.
+
+    Raises
+    ------
+    NotApprovedError
+        If there is no approval of this very study to withdraw.
+    """
+    decided = decision_of(desk, study, officer.public_key)
+    _require(decided is Decision.APPROVED, study.id, "there is no approval to withdraw")
+    said: dict[str, object] = {"reason": reason}
+    return _sign(desk, study, Decision.WITHDRAWN, said, officer=officer, now=now)
+
+
 def check_approval(
     desk: Desk,
     *,
@@ -157,7 +172,8 @@ def check_approval(
     said = statement.predicate
     _require(_subject_of(statement) == study_digest, study, "the decision is about another version")
     _require(said.get("site") == str(desk.site), study, "the decision is of another site")
-    _require(said.get("decision") == Decision.APPROVED.value, study, "it was refused")
+    decision = said.get("decision")
+    _require(decision == Decision.APPROVED.value, study, f"it was {decision}")
     _require(
         said.get("code_digest") == str(provenance.code_digest()),
         study,
@@ -200,6 +216,19 @@ def _decide(
         )
         if _subject_of(earlier) == study.digest:
             raise AlreadyDecidedError(study=study.id, decision=earlier.predicate["decision"])
+    return _sign(desk, study, decision, details, officer=officer, now=now)
+
+
+def _sign(
+    desk: Desk,
+    study: Study,
+    decision: Decision,
+    details: dict[str, object],
+    *,
+    officer: Signer,
+    now: datetime,
+) -> Path:
+    path = desk.decision_file(study.id)
     statement = Statement(
         subjects=(Subject(f"study/{study.id}", study.digest),),
         predicate_type=PredicateType.APPROVAL,

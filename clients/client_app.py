@@ -18,7 +18,7 @@ import torch
 from clients import audit_log
 from clients.approvals import Desk, check_approval
 from clients.data.cohort import Cohort, load_cohort
-from clients.disclosure import report_of
+from clients.disclosure import report_of, shared_loss
 from clients.evaluation import evaluate
 from clients.gate import Departure, digest_of_array, release
 from clients.home import NodeHome
@@ -144,7 +144,7 @@ class HospitalHandler:
                 "patients": patients,
                 "examples": len(work.cohort.train.images),
                 "steps": result.steps,
-                "loss": round(result.loss, 3) if isinstance(result, PlainUpdate) else None,
+                "loss": shared_loss(result.loss) if policy.share_loss else None,
                 "events": [event.as_json() for event in result.events],
                 "dataset_digest": str(work.cohort.dataset_digest),
                 "code_digest": str(provenance.code_digest()),

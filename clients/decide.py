@@ -19,9 +19,13 @@ from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import StudyId
 from federation.domain.recipe import Recipe
 from federation.domain.site import Site, SiteState
+from federation.errors.approval import ProposalChangedError
 from federation.evidence.signing import Signer
 from federation.recipes import catalogue, flat, networks
 from federation.storage import write_atomic
+
+DIGITS = 12
+"""How much of a study's digest people are shown and give back."""
 
 
 def desk_of(home: NodeHome) -> Desk:
@@ -29,15 +33,25 @@ def desk_of(home: NodeHome) -> Desk:
     return Desk(home.proposals, home.decisions, home.settings().site)
 
 
-def approve_study(home: NodeHome, study: StudyId, *, now: datetime) -> Path:
+def approve_study(
+    home: NodeHome, study: StudyId, *, now: datetime, digest: str | None = None
+) -> Path:
     """Sign an approval of a proposed study over what is installed and admitted here.
+
+    Parameters
+    ----------
+    digest
+        The beginning of the study's digest as staff read it; a proposal that was
+        replaced meanwhile is then not approved.
 
     Raises
     ------
-    ProposalMissingError, PolicyRefusedError, AlreadyDecidedError
+    ProposalMissingError, ProposalChangedError, PolicyRefusedError, AlreadyDecidedError
         If it may not be approved.
     """
     proposal = desk_of(home).proposal(study)
+    if digest is not None and not (digest and proposal.digest.hex.startswith(digest.lower())):
+        raise ProposalChangedError(study=study, digest=proposal.digest.hex[:DIGITS])
     recipe = catalogue.recipe(proposal.recipe)
     network = networks.build(recipe, seed=proposal.seed)
     path = approvals.approve(
@@ -67,6 +81,21 @@ def refuse_study(home: NodeHome, study: StudyId, *, reason: str, now: datetime) 
     officer = Signer.load(home.officer_key)
     path = approvals.refuse(desk, desk.proposal(study), reason=reason, officer=officer, now=now)
     _record(home, AuditKind.STUDY_REFUSED, study, now=now)
+    return path
+
+
+def withdraw_study(home: NodeHome, study: StudyId, *, reason: str, now: datetime) -> Path:
+    """Sign the end of an approval.
+
+    Raises
+    ------
+    ProposalMissingError, NotApprovedError
+        If there is no approval to withdraw.
+    """
+    desk = desk_of(home)
+    officer = Signer.load(home.officer_key)
+    path = approvals.withdraw(desk, desk.proposal(study), reason=reason, officer=officer, now=now)
+    _record(home, AuditKind.STUDY_WITHDRAWN, study, now=now)
     return path
 
 

@@ -23,7 +23,7 @@ def report_of(result: SiteEvaluation) -> dict[str, object]:
     """Return the report of an evaluation: metrics, or the code of why there is none."""
     report: dict[str, object] = {
         "heldout_patients": result.patients if result.patients >= SMALL_CELL else None,
-        "loss": round(min(result.loss, LARGEST_LOSS), 3),
+        "loss": shared_loss(result.loss),
         "metrics": [],
         "refused": None,
     }
@@ -39,6 +39,11 @@ def report_of(result: SiteEvaluation) -> dict[str, object]:
     if min(int(histogram.positives.sum()), int(histogram.negatives.sum())) < SMALL_CELL:
         return {**report, "refused": SmallGroupError.code}
     return {**report, "metrics": [_metric(auroc, delong_variance(histogram))]}
+
+
+def shared_loss(loss: float | None) -> float | None:
+    """Return a mean loss as it may leave: two decimals, at most `LARGEST_LOSS`."""
+    return None if loss is None else round(min(loss, LARGEST_LOSS), 2)
 
 
 def _metric(metric: Metric, variance: float) -> dict[str, object]:

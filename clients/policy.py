@@ -25,6 +25,7 @@ largest_delta = 1e-3
 dataset_epsilon = 8.0        # over all studies that use the same dataset, at dataset_delta
 dataset_delta = 1e-3
 without_privacy = false      # may a study train without differential privacy?
+share_loss = true            # may the mean training loss leave each round? It has no DP guarantee
 fewest_patients = 20         # refuse to train on fewer
 fewest_sites = 2             # refuse studies with a smaller quorum
 """
@@ -42,6 +43,7 @@ class Policy(BaseModel):
     dataset_epsilon: float = Field(gt=0, le=1000, allow_inf_nan=False)
     dataset_delta: float = Field(gt=0, lt=1, allow_inf_nan=False)
     without_privacy: bool
+    share_loss: bool
     fewest_patients: int = Field(ge=1)
     fewest_sites: int = Field(ge=1)
 

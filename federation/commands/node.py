@@ -35,6 +35,10 @@ PROPOSALS = Text(
 )
 APPROVE = Text(en="Sign an approval of exactly this study.", zh="簽署核准此研究。")
 REFUSE = Text(en="Sign a refusal with a reason.", zh="簽署拒絕並附理由。")
+WITHDRAW = Text(
+    en="Sign the end of an approval; it binds from the next message on.",
+    zh="簽署撤回核准;自下一則訊息起生效。",
+)
 EXPLAIN = Text(en="Say what the policy thinks of a study.", zh="說明政策對研究的判定。")
 LEDGER = Text(en="Show and verify the privacy book.", zh="顯示並驗證隱私帳本。")
 AUDIT = Text(en="Show and verify the node's audit log.", zh="顯示並驗證節點稽核紀錄。")
@@ -75,7 +79,7 @@ LABELS = Text(en="labels: {labels}", zh="標籤:{labels}")
 QUARANTINED = Text(en="quarantined: {codes}", zh="隔離:{codes}")
 NOTHING = Text(en="Nothing is proposed to this hospital.", zh="目前沒有向本院提出的研究。")
 PROPOSAL = Text(
-    en="""{id}  [{decision}]
+    en="""{id}  [{decision}]  digest {digest}
   {title}
   Asked by {centre}, for {purpose}; until {expires}.
   Trains {recipe} for {rounds} rounds on the cohort {cohort}, {quorum} of {sites} sites at least.
@@ -83,7 +87,7 @@ PROPOSAL = Text(
   Privacy: {privacy}
   Policy: {policy}
 """,
-    zh="""{id}  [{decision}]
+    zh="""{id}  [{decision}]  摘要 {digest}
   {title}
   由 {centre} 提出,目的:{purpose};有效至 {expires}。
   以世代 {cohort} 訓練 {recipe},共 {rounds} 輪,{sites} 個站點中至少 {quorum} 個。
@@ -103,12 +107,14 @@ UNDECIDED = Text(en="undecided", zh="未決定")
 DECIDED = {
     "approved": Text(en="approved", zh="已核准"),
     "refused": Text(en="refused", zh="已拒絕"),
+    "withdrawn": Text(en="withdrawn", zh="已撤回"),
 }
 APPROVED = Text(
     en="Approved and signed: {study}. The node sends it to the centre.",
     zh="已核准並簽署:{study}。節點將送交中心。",
 )
 REFUSED = Text(en="Refused and signed: {study}.", zh="已拒絕並簽署:{study}。")
+WITHDRAWN = Text(en="Withdrawn and signed: {study}.", zh="已撤回並簽署:{study}。")
 BOOK = Text(
     en="{dataset}: epsilon {epsilon:.3f} of {budget:g} spent at delta {delta:g} "
     "({entries} entries, chain verified)",
@@ -225,13 +231,18 @@ def proposals(home: Home, json_: Json = False) -> None:
 
 
 @app.command(help=t(APPROVE))
-def approve(study: str, home: Home, json_: Json = False) -> None:
+def approve(
+    study: str,
+    home: Home,
+    digest: Annotated[str | None, typer.Option(help="refuse any version but this")] = None,
+    json_: Json = False,
+) -> None:
     """Approve a study."""
     from clients.decide import approve_study
     from clients.home import NodeHome
     from federation.domain.ids import StudyId
 
-    path = approve_study(NodeHome.open(home), StudyId(study), now=_now())
+    path = approve_study(NodeHome.open(home), StudyId(study), now=_now(), digest=digest)
     emit({"study": study, "decision": "approved", "file": path}) if json_ else say(
         APPROVED, study=study
     )
@@ -252,6 +263,24 @@ def refuse(
     path = refuse_study(NodeHome.open(home), StudyId(study), reason=reason, now=_now())
     emit({"study": study, "decision": "refused", "file": path}) if json_ else say(
         REFUSED, study=study
+    )
+
+
+@app.command(help=t(WITHDRAW))
+def withdraw(
+    study: str,
+    home: Home,
+    reason: Annotated[str, typer.Option(help="the centre reads it")],
+    json_: Json = False,
+) -> None:
+    """End an approval."""
+    from clients.decide import withdraw_study
+    from clients.home import NodeHome
+    from federation.domain.ids import StudyId
+
+    path = withdraw_study(NodeHome.open(home), StudyId(study), reason=reason, now=_now())
+    emit({"study": study, "decision": "withdrawn", "file": path}) if json_ else say(
+        WITHDRAWN, study=study
     )
 
 
@@ -287,10 +316,12 @@ def ledger_show(home: Home, json_: Json = False) -> None:
     node, _ = _open(home)
     policy, store = read_policy(node.policy), LedgerStore(node.ledger)
     books = [(name, store.book(name)) for name in store.datasets()]
+    everything = spent(store.events(), policy.dataset_delta).epsilon
     shown = [
         {
             "dataset": name,
             "epsilon": spent(book.events(), policy.dataset_delta).epsilon,
+            "epsilon_all": everything,
             "budget": policy.dataset_epsilon,
             "delta": policy.dataset_delta,
             "head": book.head,
@@ -411,6 +442,7 @@ def _in_words(node: "NodeHome", one: dict[str, object]) -> str:
     return t(
         PROPOSAL,
         id=study["id"],
+        digest=str(study["digest"]).removeprefix("sha256:")[:12],
         decision=t(UNDECIDED if decision is None else DECIDED[str(decision)]),
         title=study["title"],
         centre=node.settings().centre,

@@ -18,6 +18,7 @@ class AuditKind(Enum):
     STUDY_PROPOSED = "study-proposed"
     STUDY_APPROVED = "study-approved"
     STUDY_REFUSED = "study-refused"
+    STUDY_WITHDRAWN = "study-withdrawn"
     RUN_STARTED = "run-started"
     ROUND_DONE = "round-done"
     ROUND_FAILED = "round-failed"

@@ -86,6 +86,20 @@ class StudyQuorumMissedError(PlatformError):
     )
 
 
+class ProposalChangedError(PlatformError):
+    """A proposal is not the one that staff read."""
+
+    code = "TF330"
+    what = Text(
+        en="The proposal of {study} is not the one you read: its digest begins with {digest}.",
+        zh="研究 {study} 的提案與您所讀的不同:其摘要開頭為 {digest}。",
+    )
+    next_step = Text(
+        en="Read it again with `trifed node proposals`, then approve that digest.",
+        zh="請以 `trifed node proposals` 重新閱讀,再核准該摘要。",
+    )
+
+
 class StudyCompletedError(PlatformError):
     """A study that has completed was launched again."""
 

@@ -39,14 +39,15 @@ GUARANTEE = Text(
     en="At {site}, for each patient with all their images: whoever sees every update of this run "
     "learns at most epsilon = {epsilon:.2f} at delta = {delta:g} about whether that patient took "
     "part (add/remove one patient; DP-SGD with Poisson sampling of patients; the larger of a "
-    "Renyi and a PLD accountant). Not covered: the numbers of patients and images, that training "
-    "failed, if it did, and the evaluation metrics, which left without a DP guarantee; other runs "
+    "Renyi and a PLD accountant). Not covered: the numbers of patients and images, the "
+    "training loss where the hospital shares it, that training failed, if it did, and the "
+    "evaluation metrics, which left without a DP guarantee; other runs "
     "on the same data (see the hospital's book); a person known to several hospitals composes over "
     "them.",
     zh="在 {site},對每位病人(含其全部影像):看到本次執行所有更新的人,最多只能得知該病人是否參與的"
     "資訊 epsilon = {epsilon:.2f}、delta = {delta:g}(增減一位病人;以病人為單位 Poisson 抽樣的 "
-    "DP-SGD;取 Renyi 與 PLD 兩種計算之較大者)。未涵蓋:病人數與影像數、訓練是否失敗,以及評估指標"
-    "(無差分隱私保證);同一資料上的其他執行(見醫院帳本);同一人出現於多家醫院時需累加。",
+    "DP-SGD;取 Renyi 與 PLD 兩種計算之較大者)。未涵蓋:病人數與影像數、醫院同意提供的訓練損失、"
+    "訓練是否失敗,以及評估指標(無差分隱私保證);同一資料上的其他執行(見醫院帳本);同一人出現於多家醫院時需累加。",
 )
 NO_GUARANTEE = Text(
     en="{site} trained without differential privacy, as the study proposed and its policy allows; "

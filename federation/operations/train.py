@@ -128,6 +128,7 @@ class Campaign:
         self._model: FlatModel | None = None
         self._manifest: UpdateManifest | None = None
         self._strategy: FedAvg | None = None
+        self._asked: Sha256 | None = None
 
     # -- before the first round ------------------------------------------------
 
@@ -358,6 +359,7 @@ class Campaign:
         folder = self.home.run
         model, result = folder / "model.npy", folder / "mean.npy"
         write_flat(model, _opened(self._model))
+        self._asked = Sha256.of(_opened(self._model).tobytes())
         order = RoundOrder(
             number=number,
             kind=kind,
@@ -394,7 +396,11 @@ class Campaign:
         about = (said.predicate.get("run"), said.predicate.get("round"))
         is_of_this_round = about == (str(self.run), number)
         is_report = said.predicate.get("report") == reply.report
-        if not (covers and is_report and is_of_this_round and self.study.digest in digests):
+        model = {one.digest for one in said.subjects if one.name.startswith("model/")}
+        is_of_this_model = model == {self._asked}
+        if not (covers and is_report and is_of_this_round and is_of_this_model) or (
+            self.study.digest not in digests
+        ):
             raise SignatureNotEnrolledError(thing="reply", site=reply.site)
         check_report(reply.report, kind=kind, is_private=self.study.privacy is not None)
         if kind is TaskKind.TRAIN:

@@ -103,6 +103,7 @@ def _is_about(statement: Statement, candidate: Candidate, site: SiteId | None) -
     studies = {subject.digest for subject in statement.subjects}
     return (
         (site is None or said.get("site") == site)
+        and (kind is not PredicateType.APPROVAL or said.get("decision") == "approved")
         and (kind not in _OF_A_RUN or said.get("run") == candidate.run)
         and (kind not in _OF_A_STUDY or Sha256(candidate.study.digest) in studies)
     )

@@ -236,3 +236,22 @@ def test_a_proposal_that_a_terminal_or_a_float_would_twist_is_not_shown(
 
     with pytest.raises(UnreadableRecordError):
         a_desk(tmp_path, study).proposal(study.id)
+
+
+def test_a_withdrawn_approval_ends_before_the_next_message(
+    tmp_path: Path, policy: Policy, officer: Signer
+) -> None:
+    desk = a_desk(tmp_path, a_study())
+    approve(desk, a_study(), policy, officer)
+    approvals.withdraw(desk, a_study(), reason="audit", officer=officer, now=NOW)
+
+    with pytest.raises(NotApprovedError, match="withdrawn"):
+        check(desk, a_study(), officer)
+
+
+def test_only_an_approval_can_be_withdrawn(tmp_path: Path, officer: Signer) -> None:
+    desk = a_desk(tmp_path, a_study())
+    approvals.refuse(desk, a_study(), reason="no", officer=officer, now=NOW)
+
+    with pytest.raises(NotApprovedError, match="no approval to withdraw"):
+        approvals.withdraw(desk, a_study(), reason="x", officer=officer, now=NOW)

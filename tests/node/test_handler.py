@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ from clients import approvals, client_app
 from clients.approvals import Desk
 from clients.client_app import HospitalHandler
 from clients.data.cohort import Cohort
+from clients.decide import approve_study
 from clients.home import FOLDERS, NodeHome, NodeSettings
 from clients.ledger_store import LedgerStore
 from clients.policy import TEMPLATE, read_policy
 from federation.domain.ids import RunId, Sha256, SiteId
 from federation.domain.study import PrivacyPlan, Study, TrainingPlan
-from federation.errors.approval import NotApprovedError, PolicyRefusedError
+from federation.errors.approval import NotApprovedError, PolicyRefusedError, ProposalChangedError
 from federation.errors.ledger import BudgetExceededError
 from federation.errors.privacy import TrainingDivergedError
 from federation.evidence.signing import Signer, new_key
@@ -110,7 +112,17 @@ def test_a_policy_that_became_stricter_ends_what_was_approved_under_the_old_one(
         HospitalHandler(home)(a_task())
 
 
-def test_the_loss_of_private_training_stays_inside(home: NodeHome) -> None:
+def test_the_loss_of_training_leaves_in_two_decimals_at_most(home: NodeHome) -> None:
+    loss = HospitalHandler(home)(a_task()).report["loss"]
+
+    assert isinstance(loss, float)
+    assert loss == round(loss, 2) <= 20
+
+
+def test_the_loss_of_training_stays_inside_where_the_policy_says_so(home: NodeHome) -> None:
+    text = home.policy.read_text(encoding="utf-8")
+    home.policy.write_text(text.replace("share_loss = true", "share_loss = false"))
+
     assert HospitalHandler(home)(a_task()).report["loss"] is None
 
 
@@ -177,3 +189,9 @@ def test_only_the_last_round_is_evaluated(home: NodeHome) -> None:
 
     with pytest.raises(NotApprovedError, match="last round"):
         handler(an_evaluation(round=1))
+
+
+@pytest.mark.parametrize("digest", ["", "0123456789ab", "sha256"])
+def test_a_proposal_other_than_the_one_read_is_not_approved(home: NodeHome, digest: str) -> None:
+    with pytest.raises(ProposalChangedError):
+        approve_study(home, a_task().study, now=datetime.now(UTC), digest=digest)

@@ -97,6 +97,7 @@ def a_campaign(centre: CentreHome, admin: Admin, told: list[Progress] | None = N
         emit=(told if told is not None else []).append,
     )
     campaign.run = RUN
+    campaign._asked = Sha256.of(b"model")
     campaign._strategy = FedAvg.for_study(a_study(), 4)
     return campaign
 
@@ -164,9 +165,10 @@ def test_a_reply_signed_by_its_site_counts(
         lambda node, other: a_reply(node, round=2),
         lambda node, other: a_reply(node, run=RunId("cxr-2026.2")),
         lambda node, other: a_reply(node, study=a_study(title="another study")),
+        lambda node, other: a_reply(node, model_digest=Sha256.of(b"another model")),
     ],
     ids=["other site's key", "officer's key", "other site's name", "other update", "other report",
-         "no signature", "other round", "other run", "other study"],
+         "no signature", "other round", "other run", "other study", "other model"],
 )  # fmt: skip
 def test_a_reply_that_its_site_did_not_sign_is_refused(
     centre: CentreHome,

@@ -70,11 +70,13 @@ def save_model(folder: Path, *, fill: float = 0.5) -> dict[str, object]:
     }
 
 
-def approval(centre: Centre, site: str, *, signer: Signer | None = None) -> str:
+def approval(
+    centre: Centre, site: str, *, signer: Signer | None = None, decision: str = "approved"
+) -> str:
     statement = Statement(
         (Subject("study/cxr-2026", STUDY_DIGEST),),
         PredicateType.APPROVAL,
-        {"site": site, "study": "cxr-2026", "decision": "approved"},
+        {"site": site, "study": "cxr-2026", "decision": decision},
     )
     return sign_dsse(statement, signer or centre.officers[site])
 

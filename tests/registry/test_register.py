@@ -285,6 +285,12 @@ def test_a_statement_signed_in_the_name_of_another_site_is_refused(centre: Centr
         register(centre, statements=statement(SITES[0], "approval", envelope))
 
 
+def test_a_signed_refusal_does_not_pass_for_an_approval(centre: Centre) -> None:
+    envelope = approval(centre, SITES[0], decision="refused")
+    with pytest.raises(StatementOfAnotherError):
+        register(centre, statements=statement(SITES[0], "approval", envelope))
+
+
 def test_an_update_of_another_run_is_refused(centre: Centre) -> None:
     envelope = update(centre, SITES[0], run="cxr-2026.9")
     with pytest.raises(StatementOfAnotherError):

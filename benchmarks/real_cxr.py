@@ -53,12 +53,10 @@ from federation.recipes.catalogue import recipe
 from federation.recipes.flat import FlatModel, flatten, load_flat
 from federation.recipes.networks import build
 from strategies.aggregation import StreamingMean
+from strategies.fedavg import MOST_EXAMPLES
 
 RECIPE, PRIVATE_RECIPE = "cxr-pneumonia", "cxr-pneumonia-private"
 ROUNDS, PRIVATE_ROUNDS = 24, 10
-MOST_EXAMPLES = 500
-"""No site weighs more than so many images: the largest would drown the others."""
-
 EPSILON, DELTA, CLIP_NORM = 8.0, 1e-5, 1.0
 PRIVATE = TrainingPlan(
     rounds=PRIVATE_ROUNDS, local_epochs=2.0, learning_rate=1.0, batch_size=64, optimizer="sgd"

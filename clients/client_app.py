@@ -35,7 +35,7 @@ from clients.private_training import (
 from clients.progress import write_progress
 from clients.randomness import SecureRandom
 from clients.replies import KeptReplies
-from clients.training import PlainUpdate, train
+from clients.training import PlainUpdate, fastest_precision, train
 from federation import provenance
 from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import Sha256
@@ -160,8 +160,14 @@ class HospitalHandler:
             self._progress(work.task, done, total)
 
         if mechanism is None:
-            seed = work.study.seed + work.task.round
-            return train(work.model, work.cohort.train, plan=plan, seed=seed, progress=progress)
+            return train(
+                work.model,
+                work.cohort.train,
+                plan=plan,
+                seed=work.study.seed + work.task.round,
+                precision=fastest_precision(),
+                progress=progress,
+            )
         return train_privately(
             work.model,
             work.cohort.train,

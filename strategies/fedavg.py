@@ -29,6 +29,9 @@ from strategies.aggregation import CheckedUpdate, Flat, OrderFreeMean, Streaming
 
 STATE_VERSION = 1
 
+MOST_EXAMPLES = 500
+"""No site weighs more than so many images; otherwise the largest drowns the others."""
+
 MOST_SITES = 64
 """Sites for whose full weights the order-free grid is laid out. More sites fit too, as long as
 their updates are not also unusually large."""
@@ -130,7 +133,7 @@ class FedAvgOptions:
 
     seed: int
     weighting: Weighting = Weighting.EXAMPLES
-    most_examples: int = 10_000
+    most_examples: int = MOST_EXAMPLES
     fraction: float = 1.0
     server_learning_rate: float = 1.0
     momentum: float = 0.0

@@ -230,14 +230,15 @@ def test_a_segmentation_cohort_pairs_volumes_with_their_masks(
     wanted = replace(
         recipe, task=Task.SEGMENTATION, input_shape=(1, 4, 8, 8), modalities=("MR",), classes=2
     )
-    cohort = load_cohort(data, wanted, study=replace(study, heldout_fraction=0.05))
+    few_held = replace(study, heldout_fraction=0.05)
+    cohort = load_cohort(data, wanted, study=few_held)
     assert cohort.train.images.shape[1:] == (1, 4, 8, 8)
     assert cohort.train.targets.shape[1:] == (4, 8, 8)
     assert cohort.train.targets[:, :, :4].all()
     for mask_file in (data / "masks").glob("*.npy"):
         mask_file.unlink()
     with pytest.raises(MaskMissingError):
-        load_cohort(data, wanted, study=study)
+        load_cohort(data, wanted, study=few_held)
 
 
 def test_small_counts_are_suppressed_in_summaries_and_cards(

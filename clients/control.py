@@ -37,13 +37,14 @@ from federation.errors.control import (
 from federation.errors.enrolment import NotJoinedError
 from federation.evidence.dsse import read_envelope
 from federation.evidence.statements import Statement
-from federation.homes import parse_address, read_private, write_file
+from federation.homes import parse_address, read_private
 from federation.pki.handshakes import Side, client_context, explain_handshake_failure
 from federation.protocol import mapping
 from federation.protocol.generated import control_pb2 as pb
 from federation.protocol.generated import control_pb2_grpc
 from federation.protocol.mapping import Card, Hello, Progress, Receipt, SignedDecision
 from federation.protocol.transport import grpc
+from federation.storage import write_atomic
 
 log = logging.getLogger(__name__)
 
@@ -404,7 +405,7 @@ def keep_notice(run_folder: Path, notice: mapping.RunNotice) -> None:
     if notice.over:
         path.unlink(missing_ok=True)
     else:
-        write_file(path, json.dumps(asdict(notice)).encode())
+        write_atomic(path, json.dumps(asdict(notice)).encode())
 
 
 def diagnose(

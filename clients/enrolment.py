@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from clients.home import FOLDERS, MARKER, NodeHome, NodeSettings
-from federation.homes import FOLDER, PUBLIC, check_display_name, new_home, write_file
+from federation.homes import FOLDER, PUBLIC, check_display_name, new_home
 from federation.pki.authority import certificate_pem
 from federation.pki.expiry import ExpiryWarning, expiry_warnings
 from federation.pki.keys import (
@@ -25,6 +25,7 @@ from federation.pki.keys import (
 from federation.pki.kit import Kit, verify_kit
 from federation.pki.requests import Invitation, NodeKeys, new_request
 from federation.provenance import software_version
+from federation.storage import write_atomic
 
 
 def init_node(
@@ -53,9 +54,9 @@ def init_node(
         keys = _new_keys()
         _write_keys(home, keys)
         request = new_request(invitation, keys, name=display, software=software_version())
-        write_file(home.request_file, request.to_bytes(), mode=PUBLIC)
+        write_atomic(home.request_file, request.to_bytes(), mode=PUBLIC)
         root = certificate_pem(invitation.authority).encode()
-        write_file(home.authority_certificate, root, mode=PUBLIC)
+        write_atomic(home.authority_certificate, root, mode=PUBLIC)
         home.write_settings(
             NodeSettings(invitation.site, display, invitation.centre, invitation.address)
         )
@@ -80,12 +81,12 @@ def join_node(home: NodeHome, kit: Kit, *, now: datetime) -> None:
         key=home.load_tls_key().public_key(),
         now=now,
     )
-    write_file(home.centre_evidence_key, verified.evidence_key.encode(), mode=PUBLIC)
+    write_atomic(home.centre_evidence_key, verified.evidence_key.encode(), mode=PUBLIC)
     told = replace(settings, centre=verified.centre, address=verified.address)
     if told != settings:
         home.write_settings(told)
     certificate = certificate_pem(verified.certificate).encode()
-    write_file(home.tls_certificate, certificate, mode=PUBLIC)
+    write_atomic(home.tls_certificate, certificate, mode=PUBLIC)
 
 
 def node_warnings(home: NodeHome, *, now: datetime) -> tuple[ExpiryWarning, ...]:
@@ -111,13 +112,13 @@ def _new_keys() -> NodeKeys:
 
 
 def _write_keys(home: NodeHome, keys: NodeKeys) -> None:
-    write_file(home.tls_key, private_pem(keys.tls))
-    write_file(home.flower_key, private_openssh(keys.flower))
+    write_atomic(home.tls_key, private_pem(keys.tls))
+    write_atomic(home.flower_key, private_openssh(keys.flower))
     line = public_openssh(keys.flower.public_key()) + "\n"
-    write_file(home.flower_public_key, line.encode(), mode=PUBLIC)
+    write_atomic(home.flower_public_key, line.encode(), mode=PUBLIC)
     for key, private, public in (
         (keys.node, home.node_key, home.node_public_key),
         (keys.officer, home.officer_key, home.officer_public_key),
     ):
-        write_file(private, private_pem(key))
-        write_file(public, public_pem(key.public_key()).encode(), mode=PUBLIC)
+        write_atomic(private, private_pem(key))
+        write_atomic(public, public_pem(key.public_key()).encode(), mode=PUBLIC)

@@ -33,10 +33,10 @@ from federation.homes import (
     read_settings,
     render_settings,
     text_setting,
-    write_file,
 )
 from federation.pki.authority import read_certificate
 from federation.pki.keys import TlsPrivateKey, load_tls_private_key
+from federation.storage import write_atomic
 
 MARKER = "node.toml"
 FOLDERS = ("pki", "keys", "proposals", "decisions", "data", "run", "logs")
@@ -236,7 +236,7 @@ class NodeHome:
 
     def write_settings(self, settings: NodeSettings) -> None:
         """Replace `node.toml` in one step."""
-        write_file(self.settings_file, settings.to_bytes())
+        write_atomic(self.settings_file, settings.to_bytes())
 
     def load_tls_key(self) -> TlsPrivateKey:
         """Return the node's TLS key.

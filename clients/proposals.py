@@ -13,8 +13,8 @@ from federation.errors.control import ProposalUnsignedError
 from federation.errors.core import UnreadableRecordError
 from federation.evidence.statements import PredicateType
 from federation.evidence.verification import PublicKey, trusted_keys, verify_envelope
-from federation.homes import write_file
 from federation.protocol.mapping import Proposal
+from federation.storage import write_atomic
 from federation.wire.study import study_from_json
 
 
@@ -31,8 +31,8 @@ def take_proposal(home: NodeHome, proposal: Proposal) -> None:
         By the first of these that does not hold; nothing is written then.
     """
     verify_proposal(PublicKey.load(home.centre_evidence_key), proposal)
-    write_file(home.proposals / f"{proposal.study}.dsse", proposal.envelope)
-    write_file(home.proposal(proposal.study), proposal.content)
+    write_atomic(home.proposals / f"{proposal.study}.dsse", proposal.envelope)
+    write_atomic(home.proposal(proposal.study), proposal.content)
 
 
 def verify_proposal(centre: PublicKey, proposal: Proposal) -> None:

@@ -2,15 +2,12 @@
 
 A home is a folder of mode 0700 with one settings file that is written last and
 marks it as complete. `new_home` builds everything in a hidden folder inside it
-and moves it into place only when all of it is there; `write_file` replaces a
-file in one step. Neither ever overwrites a home that exists.
+and moves it into place only when all of it is there; it never overwrites a home
+that exists.
 """
 
-import errno
 import fcntl
-import math
 import os
-import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -19,57 +16,14 @@ from pathlib import Path
 
 from federation.errors.core import InvalidValueError, UnreadableRecordError
 from federation.errors.enrolment import HomeExistsError, KeyFileUnsafeError
-from federation.errors.machine import DiskFullError
 
 PRIVATE = 0o600
 PUBLIC = 0o644
 FOLDER = 0o700
 _STAGING = ".init-"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 Setting = str | int | bool
 Settings = Mapping[str, Mapping[str, Setting]]
-
-
-def write_file(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
-    """Write `content` to `path` in one step: readers see the old file or the new one.
-
-    The bytes are on disk before the name changes. When the disk refuses, the old
-    file is untouched and nothing is left behind.
-
-    Raises
-    ------
-    DiskFullError
-        If there is no room.
-    OSError
-        If the folder cannot be written to.
-    """
-    try:
-        _replace(path, content, mode=mode)
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise no_room(path.parent, needed=len(content)) from error
-        raise
-
-
-def no_room(folder: Path, *, needed: int) -> DiskFullError:
-    """Return the error for `needed` bytes that do not fit on the disk of `folder`."""
-    free = shutil.disk_usage(folder).free
-    return DiskFullError(needed=math.ceil(needed / 1e6), free=int(free // 1e6))
-
-
-def _replace(path: Path, content: bytes, *, mode: int) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(stream.fileno(), mode)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def read_private(path: Path) -> bytes:

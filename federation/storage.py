@@ -97,7 +97,12 @@ def disk_full_as_error(folder: Path, needed_bytes: int) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _disk_full(needed_bytes, shutil.disk_usage(folder).free) from error
+        raise no_room(folder, needed_bytes) from error
+
+
+def no_room(folder: Path, needed_bytes: int) -> DiskFullError:
+    """Return the error for bytes that do not fit on the disk of `folder`."""
+    return _disk_full(needed_bytes, shutil.disk_usage(folder).free)
 
 
 def _disk_full(needed_bytes: int, free_bytes: int) -> DiskFullError:

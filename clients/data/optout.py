@@ -7,7 +7,6 @@ unreadable list stops the work: unknown means no.
 
 import csv
 import io
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from clients.data.deidentify import patient_source
 from clients.data.pseudonyms import Pseudonyms
 from federation.domain.ids import Sha256
 from federation.errors.data import OptOutListError
+from federation.storage import write_atomic
 
 FILE = "optout.csv"
 KEY_FILE = Path("keys") / "pseudonym.key"
@@ -66,7 +66,8 @@ def import_optouts(data: Path, source: Path) -> dict[str, Any]:
     pseudonyms = Pseudonyms.open_or_create(data / KEY_FILE)
     added = {pseudonyms.patient(patient_source(name)) for name in _source_ids(source)}
     listed = sorted(load_optouts(data).patients | added)
-    _replace(data / FILE, "\n".join([_HEADER, *listed]) + "\n")
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomic(data / FILE, ("\n".join([_HEADER, *listed]) + "\n").encode())
     return optout_report(data)
 
 
@@ -102,14 +103,3 @@ def _source_ids(source: Path) -> list[str]:
     if any(len(row) <= place for row in body):
         raise OptOutListError(why="a row without patient_id")
     return [row[place].strip() for row in body if row[place].strip()]
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)

@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 
 from clients.flower.forwarder import fleet_socket
-from federation.homes import write_file
+from federation.storage import write_atomic
 from federation.wire.child_environment import flower_environment
 from federation.wire.local_sockets import socket_path
 
@@ -37,7 +37,7 @@ def secret_file(home: Path) -> Path:
     """Return the file with the secret that SuperNode and executor share; makes it if missing."""
     path = home / "run" / "superexec.secret"
     if not path.exists():
-        write_file(path, secrets.token_bytes(_SECRET_BYTES))
+        write_atomic(path, secrets.token_bytes(_SECRET_BYTES))
     return path
 
 

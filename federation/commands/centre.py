@@ -91,14 +91,14 @@ def invite(
     """Write an invitation."""
     from federation.coordinator.home import CentreHome
     from federation.domain.ids import SiteId
-    from federation.homes import write_file
     from federation.operations.enrolment import invite_site
+    from federation.storage import write_atomic
 
     path = out or Path(f"{site}.invitation.json")
     invitation = invite_site(
         CentreHome.open(home), site=SiteId(site), name=name or site, now=_now()
     )
-    write_file(path, invitation.to_bytes())
+    write_atomic(path, invitation.to_bytes())
     emit({"site": site, "invitation": path}) if json_ else say(INVITED, site=site, path=path)
 
 
@@ -113,9 +113,10 @@ def sign(
     """Sign a request or renew a kit."""
     from federation.coordinator.home import CentreHome
     from federation.domain.ids import SiteId
-    from federation.homes import PUBLIC, write_file
+    from federation.homes import PUBLIC
     from federation.operations.enrolment import renew_kit, sign_request
     from federation.pki.requests import EnrolmentRequest
+    from federation.storage import write_atomic
 
     centre = CentreHome.open(home)
     if (request is None) == (renew is None):
@@ -127,7 +128,7 @@ def sign(
         asked = EnrolmentRequest.from_bytes(read_file(request or Path()))
         kit, site = sign_request(centre, asked, now=_now()), SiteId(asked.site)
     path = out or Path(f"{site}.kit.json")
-    write_file(path, kit.to_bytes(), mode=PUBLIC)
+    write_atomic(path, kit.to_bytes(), mode=PUBLIC)
     emit({"site": site, "kit": path}) if json_ else say(SIGNED, site=site, path=path)
 
 

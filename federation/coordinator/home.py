@@ -26,12 +26,12 @@ from federation.homes import (
     read_settings,
     render_settings,
     text_setting,
-    write_file,
 )
 from federation.pki.authority import Authority, read_certificate
 from federation.pki.documents import instant, instant_text
 from federation.pki.keys import load_ec_private_key
 from federation.pki.roster import Roster
+from federation.storage import write_atomic
 
 MARKER = "centre.toml"
 FOLDERS = ("pki", "keys", "artefacts", "run", "logs")
@@ -191,4 +191,4 @@ class CentreHome:
 
     def write_settings(self, settings: CentreSettings) -> None:
         """Replace `centre.toml` in one step."""
-        write_file(self.settings_file, settings.to_bytes())
+        write_atomic(self.settings_file, settings.to_bytes())

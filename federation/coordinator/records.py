@@ -17,8 +17,8 @@ from pathlib import Path
 from federation.domain.ids import RunId, Sha256, SiteId, StudyId
 from federation.errors.control import UnaskedDecisionError
 from federation.errors.core import InvalidIdError, UnreadableRecordError
-from federation.homes import write_file
 from federation.protocol.mapping import Card, Proposal, RunNotice, SignedDecision
+from federation.storage import write_atomic
 
 _FOLDER_MODE = 0o700
 
@@ -130,7 +130,7 @@ class ControlRecords:
     def _write(self, path: Path, content: bytes) -> None:
         target = self._home / path
         target.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        write_file(target, content)
+        write_atomic(target, content)
 
 
 def _read_proposed(path: Path) -> Proposed:

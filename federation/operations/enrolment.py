@@ -28,7 +28,6 @@ from federation.homes import (
     new_home,
     parse_address,
     read_private,
-    write_file,
 )
 from federation.pki.authority import (
     Authority,
@@ -58,6 +57,7 @@ from federation.pki.requests import (
     verify_request,
 )
 from federation.pki.roster import PendingInvitation, SiteEntry
+from federation.storage import write_atomic
 
 INVITATION_LIFETIME = timedelta(days=14)
 _HOST = re.compile(
@@ -243,7 +243,7 @@ def renew_server_certificate(
     certificate = home.authority().issue_server(key, host_names=hosts, loopback=loopback, now=now)
     details = {"serial": serial_text(certificate)}
     home.roster().record(AuditEvent(AuditKind.SERVER_RENEWED, actor, "centre", now, details))
-    write_file(home.server_certificate, certificate_pem(certificate).encode(), mode=PUBLIC)
+    write_atomic(home.server_certificate, certificate_pem(certificate).encode(), mode=PUBLIC)
     return certificate
 
 
@@ -279,9 +279,9 @@ def flower_public_keys(home: CentreHome) -> Mapping[SiteId, str]:
 
 def _write_authority(home: CentreHome, *, name: str, now: datetime) -> Authority:
     authority = new_authority(new_tls_key(), name=name, now=now)
-    write_file(home.authority_key, private_pem(authority.key))
+    write_atomic(home.authority_key, private_pem(authority.key))
     pem = certificate_pem(authority.certificate).encode()
-    write_file(home.authority_certificate, pem, mode=PUBLIC)
+    write_atomic(home.authority_certificate, pem, mode=PUBLIC)
     return authority
 
 
@@ -292,14 +292,14 @@ def _write_server(
     certificate = authority.issue_server(
         key.public_key(), host_names=hosts, loopback=loopback, now=now
     )
-    write_file(home.server_key, private_pem(key))
-    write_file(home.server_certificate, certificate_pem(certificate).encode(), mode=PUBLIC)
+    write_atomic(home.server_key, private_pem(key))
+    write_atomic(home.server_certificate, certificate_pem(certificate).encode(), mode=PUBLIC)
 
 
 def _write_evidence_key(home: CentreHome) -> None:
     key = new_signing_key()
-    write_file(home.evidence_key, private_pem(key))
-    write_file(home.evidence_public_key, public_pem(key.public_key()).encode(), mode=PUBLIC)
+    write_atomic(home.evidence_key, private_pem(key))
+    write_atomic(home.evidence_public_key, public_pem(key.public_key()).encode(), mode=PUBLIC)
 
 
 def _kit(

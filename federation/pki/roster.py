@@ -32,7 +32,6 @@ from federation.errors.enrolment import (
     SiteUnknownError,
     WrongSiteError,
 )
-from federation.homes import no_room
 from federation.pki.authority import (
     certificate_pem,
     is_issued_by,
@@ -45,6 +44,7 @@ from federation.pki.documents import instant, instant_text
 from federation.pki.expiry import date_note
 from federation.pki.kit import check_dates
 from federation.pki.requests import VerifiedRequest, check_not_expired
+from federation.storage import no_room
 
 _VERSION = 1
 _WAIT_S = 30.0
@@ -310,7 +310,7 @@ class Roster:
             yield database
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                raise no_room(self.path.parent, needed=_WRITE_BYTES) from error
+                raise no_room(self.path.parent, _WRITE_BYTES) from error
             raise UnreadableRecordError(kind="roster", why=str(error)) from error
         finally:
             database.close()

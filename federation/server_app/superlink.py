@@ -22,7 +22,7 @@ import httpx
 
 from federation.domain.ids import SiteId
 from federation.errors.rounds import SiteNotRegisteredError, SuperLinkStartError
-from federation.homes import write_file
+from federation.storage import write_atomic
 from federation.wire.child_environment import flower_environment
 from federation.wire.local_http import UnixTransport
 from federation.wire.local_sockets import address_of, path_of, socket_path
@@ -61,7 +61,7 @@ def plan_superlink(home: Path, *, persistent: bool = False) -> SuperLinkPlan:
     """
     address, secret_file = superlink_address(home), home / "run" / "superexec.secret"
     if not secret_file.exists():
-        write_file(secret_file, secrets.token_bytes(_SECRET_BYTES))
+        write_atomic(secret_file, secrets.token_bytes(_SECRET_BYTES))
     command = [sys.executable, "-m", "federation.server_app.superlink"]
     command += ["--socket", str(path_of(address)), "--secret-file", str(secret_file)]
     if persistent:

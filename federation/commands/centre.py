@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from federation import settings
-from federation.commands.output import Json, emit, read_file, say, t
+from federation.commands.output import Json, emit, help_text, read_file, say, t
 from federation.wording import Text
 
 HELP = Text(
@@ -60,15 +60,22 @@ RENEW_OR_REQUEST = Text(
 
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
 Home = Annotated[
-    Path, typer.Option("--home", help="centre home", default_factory=settings.centre_home)
+    Path,
+    typer.Option(
+        "--home",
+        help=help_text("centre home", "中心的工作目錄"),
+        default_factory=settings.centre_home,
+    ),
 ]
 
 
 @app.command(help=t(INIT))
 def init(
     home: Home,
-    name: Annotated[str, typer.Option(help="display name")] = "AI centre",
-    address: Annotated[str, typer.Option(help="host:port that hospitals reach")] = "localhost:8443",
+    name: Annotated[str, typer.Option(help=help_text("display name", "顯示名稱"))] = "AI centre",
+    address: Annotated[
+        str, typer.Option(help=help_text("host:port that hospitals reach", "醫院連線的 host:port"))
+    ] = "localhost:8443",
     json_: Json = False,
 ) -> None:
     """Make a centre."""
@@ -84,8 +91,12 @@ def init(
 def invite(
     site: str,
     home: Home,
-    name: Annotated[str | None, typer.Option(help="what people call the hospital")] = None,
-    out: Annotated[Path | None, typer.Option(help="file to write")] = None,
+    name: Annotated[
+        str | None, typer.Option(help=help_text("what people call the hospital", "醫院名稱"))
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help=help_text("file to write", "要寫入的檔案"))
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Write an invitation."""
@@ -105,9 +116,16 @@ def invite(
 @app.command(help=t(SIGN))
 def sign(
     home: Home,
-    request: Annotated[Path | None, typer.Argument(help="request.json of the node")] = None,
-    renew: Annotated[str | None, typer.Option(help="site whose kit to renew")] = None,
-    out: Annotated[Path | None, typer.Option(help="file to write")] = None,
+    request: Annotated[
+        Path | None,
+        typer.Argument(help=help_text("request.json of the node", "節點的 request.json")),
+    ] = None,
+    renew: Annotated[
+        str | None, typer.Option(help=help_text("site whose kit to renew", "要更新憑證包的站點"))
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help=help_text("file to write", "要寫入的檔案"))
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Sign a request or renew a kit."""
@@ -136,7 +154,7 @@ def sign(
 def revoke(
     site: str,
     home: Home,
-    reason: Annotated[str, typer.Option(help="kept in the roster")],
+    reason: Annotated[str, typer.Option(help=help_text("kept in the roster", "記錄於名冊"))],
     json_: Json = False,
 ) -> None:
     """Revoke a site."""
@@ -161,7 +179,9 @@ def renew_server(home: Home, json_: Json = False) -> None:
 @app.command(help=t(SERVE))
 def serve(
     home: Home,
-    listen: Annotated[str | None, typer.Option(help="interface address")] = None,
+    listen: Annotated[
+        str | None, typer.Option(help=help_text("interface address", "介面位址"))
+    ] = None,
 ) -> None:
     """Run the centre."""
     from federation.coordinator.home import CentreHome

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from federation.commands.output import Json, emit, say, t
+from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
 
 if TYPE_CHECKING:
@@ -58,13 +58,24 @@ CENTRE = Text(en="centre", zh="中心")
 
 
 def demo(
-    workdir: Annotated[Path, typer.Option(help="folder to work in")] = Path("trifed-demo"),
-    sites: Annotated[int, typer.Option(min=2, max=12, help="hospitals")] = 3,
-    rounds: Annotated[int, typer.Option(min=1, max=1000, help="rounds")] = 5,
-    recipe: Annotated[str, typer.Option(help="recipe of the wheel")] = "cxr-pneumonia-small",
-    epsilon: Annotated[float, typer.Option(min=0.01, max=8.0, help="per patient")] = 8.0,
+    workdir: Annotated[
+        Path, typer.Option(help=help_text("folder to work in", "工作資料夾"))
+    ] = Path("trifed-demo"),
+    sites: Annotated[int, typer.Option(min=2, max=12, help=help_text("hospitals", "醫院數"))] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help=help_text("rounds", "輪數"))] = 5,
+    recipe: Annotated[
+        str, typer.Option(help=help_text("recipe of the wheel", "內建配方"))
+    ] = "cxr-pneumonia-small",
+    epsilon: Annotated[
+        float, typer.Option(min=0.01, max=8.0, help=help_text("per patient", "每位病人"))
+    ] = 8.0,
     dicom: Annotated[
-        Path | None, typer.Option(help="your files: DIR/SITE/*.dcm and labels.csv")
+        Path | None,
+        typer.Option(
+            help=help_text(
+                "your files: DIR/SITE/*.dcm and labels.csv", "您的檔案:DIR/SITE/*.dcm 與 labels.csv"
+            )
+        ),
     ] = None,
     json_: Json = False,
 ) -> None:

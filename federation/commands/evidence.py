@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from federation import settings
-from federation.commands.output import Json, emit, say, t
+from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
 
 HELP = Text(en="Verify evidence for yourself.", zh="自行驗證證據。")
@@ -25,10 +25,20 @@ AUDITED = Text(
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
 Key = Annotated[
     Path | None,
-    typer.Option("--centre-key", help="the centre's public key, from a source you trust"),
+    typer.Option(
+        "--centre-key",
+        help=help_text(
+            "the centre's public key, from a source you trust", "中心公鑰,須來自可信來源"
+        ),
+    ),
 ]
 Home = Annotated[
-    Path, typer.Option("--home", help="centre home", default_factory=settings.centre_home)
+    Path,
+    typer.Option(
+        "--home",
+        help=help_text("centre home", "中心的工作目錄"),
+        default_factory=settings.centre_home,
+    ),
 ]
 
 

@@ -12,7 +12,7 @@ import typer
 
 from federation import settings
 from federation.commands import centre, demo, evidence, node, registry, study
-from federation.commands.output import Json, emit, fail, say, t
+from federation.commands.output import Json, emit, fail, help_text, say, t
 from federation.errors import PlatformError
 from federation.wording import Text
 
@@ -44,7 +44,9 @@ for _name, _group in (
     help=t(Text(en="Check this machine and the homes on it.", zh="檢查本機與其工作目錄。"))
 )
 def doctor(
-    home: Annotated[str | None, typer.Option(help="centre / node home")] = None,
+    home: Annotated[
+        str | None, typer.Option(help=help_text("centre / node home", "中心或節點的工作目錄"))
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Check ports, certificates, versions, disk and clock."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federation import settings
-from federation.commands.output import Json, emit, plain, read_file, say, t
+from federation.commands.output import Json, emit, help_text, plain, read_file, say, t
 from federation.wording import Text
 
 if TYPE_CHECKING:
@@ -130,14 +130,23 @@ ledger_app = typer.Typer(help=t(LEDGER), no_args_is_help=True)
 app.add_typer(optout_app, name="optout")
 app.add_typer(policy_app, name="policy")
 app.add_typer(ledger_app, name="ledger")
-Home = Annotated[Path, typer.Option("--home", help="node home", default_factory=settings.node_home)]
+Home = Annotated[
+    Path,
+    typer.Option(
+        "--home", help=help_text("node home", "節點的工作目錄"), default_factory=settings.node_home
+    ),
+]
 
 
 @app.command(help=t(INIT))
 def init(
     home: Home,
-    invitation: Annotated[Path, typer.Option(help="the centre's invitation file")],
-    name: Annotated[str | None, typer.Option(help="what people call the hospital")] = None,
+    invitation: Annotated[
+        Path, typer.Option(help=help_text("the centre's invitation file", "中心的邀請檔"))
+    ],
+    name: Annotated[
+        str | None, typer.Option(help=help_text("what people call the hospital", "醫院名稱"))
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Make a node."""
@@ -185,7 +194,14 @@ def serve(home: Home) -> None:
 def ingest(
     path: Path,
     home: Home,
-    labels: Annotated[Path | None, typer.Option(help="labels.csv; found in PATH by itself")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help=help_text(
+                "labels.csv; found in PATH by itself", "labels.csv;預設於 PATH 內自動尋找"
+            )
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Take in files."""
@@ -234,7 +250,9 @@ def proposals(home: Home, json_: Json = False) -> None:
 def approve(
     study: str,
     home: Home,
-    digest: Annotated[str | None, typer.Option(help="refuse any version but this")] = None,
+    digest: Annotated[
+        str | None, typer.Option(help=help_text("refuse any version but this", "只核准此版本"))
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Approve a study."""
@@ -252,7 +270,7 @@ def approve(
 def refuse(
     study: str,
     home: Home,
-    reason: Annotated[str, typer.Option(help="the centre reads it")],
+    reason: Annotated[str, typer.Option(help=help_text("the centre reads it", "中心會讀到"))],
     json_: Json = False,
 ) -> None:
     """Refuse a study."""
@@ -270,7 +288,7 @@ def refuse(
 def withdraw(
     study: str,
     home: Home,
-    reason: Annotated[str, typer.Option(help="the centre reads it")],
+    reason: Annotated[str, typer.Option(help=help_text("the centre reads it", "中心會讀到"))],
     json_: Json = False,
 ) -> None:
     """End an approval."""

@@ -19,7 +19,13 @@ from federation.errors import PlatformError
 from federation.errors.core import FileMissingError
 from federation.wording import Text
 
-Json = Annotated[bool, typer.Option("--json", help="JSON")]
+
+def help_text(en: str, zh: str) -> str:
+    """Return an option's help in the user's language."""
+    return Text(en=en, zh=zh).say(settings.language())
+
+
+Json = Annotated[bool, typer.Option("--json", help=help_text("JSON for machines", "JSON 輸出"))]
 
 NEXT = Text(en="What to do: {next_step}", zh="處理方式:{next_step}")
 MORE = Text(en="More: {docs}  (trifed explain {code})", zh="說明:{docs}(trifed explain {code})")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from federation import settings
-from federation.commands.output import Json, emit, say, t
+from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
 
 HELP = Text(en="Read the register of models and its evidence.", zh="查閱模型登錄與其證據。")
@@ -25,7 +25,12 @@ EXPORTED = Text(
 
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
 Home = Annotated[
-    Path, typer.Option("--home", help="centre home", default_factory=settings.centre_home)
+    Path,
+    typer.Option(
+        "--home",
+        help=help_text("centre home", "中心的工作目錄"),
+        default_factory=settings.centre_home,
+    ),
 ]
 
 
@@ -65,8 +70,12 @@ def show(entry: str, home: Home, json_: Json = False) -> None:
 def export(
     entry: str,
     home: Home,
-    out: Annotated[Path | None, typer.Option(help="file to write")] = None,
-    with_model: Annotated[bool, typer.Option(help="include the weights")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help=help_text("file to write", "要寫入的檔案"))
+    ] = None,
+    with_model: Annotated[
+        bool, typer.Option(help=help_text("include the weights", "包含模型權重"))
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Export an entry."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from federation import settings
-from federation.commands.output import Json, emit, say, t
+from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
 
 HELP = Text(en="Write, check, launch and read studies.", zh="撰寫、檢查、啟動與檢視研究。")
@@ -45,7 +45,12 @@ REFUSED = Text(en="; refused: {listed}", zh=";拒絕:{listed}")
 
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
 Home = Annotated[
-    Path, typer.Option("--home", help="centre home", default_factory=settings.centre_home)
+    Path,
+    typer.Option(
+        "--home",
+        help=help_text("centre home", "中心的工作目錄"),
+        default_factory=settings.centre_home,
+    ),
 ]
 
 
@@ -54,7 +59,9 @@ def new(
     file: Path,
     study: Annotated[str, typer.Option("--id")] = "my-study",
     recipe: Annotated[str, typer.Option()] = "cxr-pneumonia",
-    site: Annotated[list[str] | None, typer.Option(help="repeat for each site")] = None,
+    site: Annotated[
+        list[str] | None, typer.Option(help=help_text("repeat for each site", "每個站點重複一次"))
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Write a study file."""
@@ -98,12 +105,28 @@ def submit(file: Path, home: Home, json_: Json = False) -> None:
 
 @app.command(help=t(LAUNCH))
 def launch(
-    study: Annotated[str, typer.Argument(help="a study file, or the id of a kept study")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            help=help_text("a study file, or the id of a kept study", "研究檔,或已存研究的 id")
+        ),
+    ],
     home: Home,
     json_: Json = False,
-    events: Annotated[bool, typer.Option(help="one JSON line per event, for programs")] = False,
+    events: Annotated[
+        bool,
+        typer.Option(
+            help=help_text("one JSON line per event, for programs", "每個事件一行 JSON,供程式使用")
+        ),
+    ] = False,
     at_quorum: Annotated[
-        bool, typer.Option(help="start once the quorum approved; else wait for every site")
+        bool,
+        typer.Option(
+            help=help_text(
+                "start once the quorum approved; else wait for every site",
+                "達到最低核准數即開始;否則等待所有站點",
+            )
+        ),
     ] = False,
 ) -> None:
     """Run a study to its registry entry; exit 0 only when it completed."""

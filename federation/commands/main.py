@@ -24,6 +24,7 @@ VERSION = Text(en="TriFed {version}, code {code}", zh="TriFed {version},程式�
 NO_CODE = Text(
     en="No error has the code {code}. Codes look like TF320.", zh="沒有代碼 {code}。代碼如 TF320。"
 )
+INTERRUPTED = 130
 STOPPED = Text(en="Stopped.", zh="已停止。")
 
 app = typer.Typer(
@@ -96,13 +97,15 @@ def run(arguments: list[str]) -> int:
         fail(error, as_json="--json" in arguments)
         return 1
     except click.exceptions.Exit as stop:
+        if stop.exit_code == INTERRUPTED:
+            say(STOPPED)
         return stop.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         say(STOPPED)
-        return 130
+        return INTERRUPTED
 
 
 __all__ = ["app", "main", "run", "settings"]

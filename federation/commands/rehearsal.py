@@ -76,6 +76,13 @@ class Rehearsal:
         self._processes: list[tuple[str, subprocess.Popen[bytes], Path]] = []
 
     def __enter__(self) -> "Rehearsal":
+        from federation.recipes import catalogue
+
+        catalogue.recipe(self.plan.recipe)
+        self.hospitals = [
+            Hospital(site, self.plan.workdir / "hospitals" / site, files)
+            for site, files in self._sources()
+        ]
         _prepare(self.plan.workdir)
         return self
 
@@ -88,10 +95,6 @@ class Rehearsal:
 
         address = f"localhost:{_free_port()}"
         init_centre(self.centre, name="AI centre", address=address, now=_now())
-        self.hospitals = [
-            Hospital(site, self.plan.workdir / "hospitals" / site, files)
-            for site, files in self._sources()
-        ]
         self._start("centre", "centre", "serve", "--home", str(self.centre))
 
     def start_study(self) -> subprocess.Popen[str]:

@@ -153,3 +153,32 @@ def test_a_node_without_proposals_says_so(
 ) -> None:
     assert run(["node", "proposals", "--home", str(tmp_path)]) == 1
     assert "TF104" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--dicom", "nowhere"], "TF823"),
+        (["--recipe", "nope"], "TF310"),
+    ],
+)
+def test_a_demo_that_cannot_start_leaves_nothing(
+    arguments: list[str], code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+
+    assert run(["demo", "--workdir", str(work), *arguments, "--json"]) == 1
+
+    assert json.loads(capsys.readouterr().err.splitlines()[-1])["error"]["code"] == code
+    assert not work.exists()
+
+
+def test_a_demo_never_replaces_a_folder_it_did_not_make(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+
+    assert run(["demo", "--workdir", str(tmp_path), "--json"]) == 1
+
+    assert "TF822" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "mine"

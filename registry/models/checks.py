@@ -5,7 +5,7 @@ number must be the sum of those shown, or a suppressed site could be computed.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from federation.domain.ids import Sha256, SiteId
@@ -21,6 +21,7 @@ from federation.evidence.model_version import (
     SMALL_CELL,
     Candidate,
     PooledMetric,
+    PrivacyStatement,
     SubmittedStatement,
 )
 from federation.evidence.statements import PredicateType, Statement
@@ -29,6 +30,7 @@ from federation.evidence.verification import verify_envelope
 COUNTS = frozenset(
     {"n", "patients", "heldout_patients", "studies", "images", "positives", "excluded"}
 )
+_NOT_SIGNED = "it is not what the site signed"
 _OF_A_RUN = frozenset(
     {
         PredicateType.UPDATE,
@@ -70,18 +72,23 @@ def vouch(candidate: Candidate, keys: Iterable[KnownKey]) -> list[Vouched]:
     ------
     PlatformError
         What `verify_envelope` raises; `StatementOfAnotherError` if it is about
-        another study or run; `SmallCountError` if it tells a small count.
+        another study or run; `SmallCountError` if it tells a small count;
+        `ProblemsFound` if a figure of the record is not what its site signed.
     """
     known = tuple(keys)
-    return [
+    both = [
         _vouched(candidate, number, given, known)
         for number, given in enumerate(candidate.statements, start=1)
     ]
+    problems = [*_unlike_what_was_signed(candidate, [statement for _, statement in both])]
+    if problems:
+        raise ProblemsFound(problems)
+    return [vouched for vouched, _ in both]
 
 
 def _vouched(
     candidate: Candidate, number: int, given: SubmittedStatement, keys: tuple[KnownKey, ...]
-) -> Vouched:
+) -> tuple[Vouched, Statement]:
     kind = PredicateType.of(given.kind)
     site = SiteId(given.site) if given.site is not None else None
     trusted = keys_for(kind, site=site, keys=keys)
@@ -95,7 +102,38 @@ def _vouched(
             raise SmallCountError(field=f"statements.{number}.{field}", highest=SMALL_CELL - 1)
     keyid = read_envelope(given.envelope).keyid
     signer = next(known for known in keys if known.key.keyid == keyid and known.site == site)
-    return Vouched(site, kind, given.envelope, signer)
+    return Vouched(site, kind, given.envelope, signer), statement
+
+
+def _unlike_what_was_signed(
+    candidate: Candidate, statements: Sequence[Statement]
+) -> Iterator[PlatformError]:
+    """Yield every figure of the record that differs from what its site signed of it."""
+    parts = {part.site: part for part in candidate.participants}
+    epsilons = {
+        one.site: one.epsilon for one in candidate.privacy if isinstance(one, PrivacyStatement)
+    }
+    newest = sorted(statements, key=lambda one: str(one.predicate.get("round", "")).zfill(9))
+    signed: dict[tuple[str, PredicateType], Mapping[str, object]] = {}
+    for statement in newest:
+        site, report = statement.predicate.get("site"), statement.predicate.get("report")
+        if isinstance(site, str) and isinstance(report, Mapping):
+            signed[site, statement.predicate_type] = report
+    for (site, kind), report in signed.items():
+        if kind is PredicateType.UPDATE and site in parts:
+            wrong = "patients" in report and parts[site].patients not in (report["patients"], None)
+            yield from _wrong(f"participants.{site}.patients", _NOT_SIGNED, wrong)
+            wrong = "epsilon" in report and epsilons.get(site) != report["epsilon"]
+            yield from _wrong(f"privacy.{site}.epsilon", _NOT_SIGNED, wrong)
+        if kind is PredicateType.EVALUATION:
+            shown = {m.name: m.value for m in candidate.evaluations if m.site == site}
+            yield from _wrong(f"evaluations.{site}", _NOT_SIGNED, shown != _metrics_of(report))
+
+
+def _metrics_of(report: Mapping[str, object]) -> dict[str, object]:
+    metrics = report.get("metrics")
+    listed = metrics if isinstance(metrics, list | tuple) else []
+    return {str(one.get("name")): one.get("value") for one in listed if isinstance(one, Mapping)}
 
 
 def _is_about(statement: Statement, candidate: Candidate, site: SiteId | None) -> bool:

@@ -81,14 +81,30 @@ def approval(
     return sign_dsse(statement, signer or centre.officers[site])
 
 
-def update(centre: Centre, site: str, *, run: str = "cxr-2026.1", patients: int = 40) -> str:
+def update(
+    centre: Centre, site: str, *, run: str = "cxr-2026.1", patients: int = 120, **more: object
+) -> str:
     statement = Statement(
         (
             Subject("study/cxr-2026", STUDY_DIGEST),
             Subject(f"update/{run}/1", Sha256.of(site.encode())),
         ),
         PredicateType.UPDATE,
-        {"site": site, "run": run, "round": 1, "report": {"patients": patients}},
+        {"site": site, "run": run, "round": 1, "report": {"patients": patients, **more}},
+    )
+    return sign_dsse(statement, centre.nodes[site])
+
+
+def evaluation(centre: Centre, site: str, *, value: float) -> str:
+    statement = Statement(
+        (Subject("study/cxr-2026", STUDY_DIGEST),),
+        PredicateType.EVALUATION,
+        {
+            "site": site,
+            "run": "cxr-2026.1",
+            "round": 3,
+            "report": {"metrics": [{**metric(30), "value": value}]},
+        },
     )
     return sign_dsse(statement, centre.nodes[site])
 

@@ -35,6 +35,7 @@ from tests.registry.builders import (
     approval,
     candidate,
     candidate_of_study,
+    evaluation,
     facts,
     metric,
     save_model,
@@ -283,6 +284,28 @@ def test_a_statement_signed_in_the_name_of_another_site_is_refused(centre: Centr
     envelope = approval(centre, SITES[1], signer=centre.officers[SITES[0]])
     with pytest.raises(StatementOfAnotherError):
         register(centre, statements=statement(SITES[0], "approval", envelope))
+
+
+@pytest.mark.parametrize(
+    ("kind", "signed", "field"),
+    [
+        ("update", {"patients": 121}, r"participants\..*\.patients"),
+        ("update", {"epsilon": 7.4}, r"privacy\..*\.epsilon"),
+        ("evaluation", {"value": 0.86}, r"evaluations\."),
+    ],
+)
+def test_a_figure_other_than_the_signed_one_is_refused(
+    centre: Centre, kind: str, signed: dict[str, object], field: str
+) -> None:
+    make = update if kind == "update" else evaluation
+    envelope = make(centre, SITES[0], **signed)  # type: ignore[arg-type]
+    with pytest.raises(ProblemsFound, match=field):
+        register(centre, statements=statement(SITES[0], kind, envelope))
+
+
+def test_the_figures_that_were_signed_are_registered(centre: Centre) -> None:
+    envelope = evaluation(centre, SITES[0], value=0.87)
+    register(centre, statements=statement(SITES[0], "evaluation", envelope))
 
 
 def test_a_signed_refusal_does_not_pass_for_an_approval(centre: Centre) -> None:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -74,6 +74,9 @@ class Rehearsal:
         self.hospitals: list[Hospital] = []
         self.centre = plan.workdir / "centre"
         self._processes: list[tuple[str, subprocess.Popen[bytes], Path]] = []
+        self._commands: list[subprocess.Popen[str]] = []
+        self._starting = threading.Lock()
+        self._over = False
 
     def __enter__(self) -> "Rehearsal":
         from federation.recipes import catalogue
@@ -87,7 +90,13 @@ class Rehearsal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _stop([process for _, process, _ in reversed(self._processes)])
+        with self._starting:
+            self._over = True
+        _stop([*self._commands, *(process for _, process, _ in reversed(self._processes))])
+
+    def _check_not_over(self, name: str) -> None:
+        if self._over:
+            raise ProcessEndedError(process=name, status="the demo is over", log="logs")
 
     def start_centre(self) -> None:
         """Make the centre, write the study, start the centre's process."""
@@ -193,16 +202,21 @@ class Rehearsal:
         approve_study(NodeHome.open(hospital.home), STUDY, now=_now())
 
     def _ask(self, step: str, *arguments: str) -> dict[str, Any]:
-        done = subprocess.run(
-            _trifed(*arguments, "--json"),
-            capture_output=True,
-            text=True,
-            env=settings.child_environment(),
-            check=False,
-        )
-        if done.returncode != 0:
-            raise failure_of(done.stderr, step=step, status=done.returncode)
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        with self._starting:
+            self._check_not_over(step)
+            process = subprocess.Popen(
+                _trifed(*arguments, "--json"),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                env=settings.child_environment(),
+            )
+            self._commands.append(process)
+        output, errors = process.communicate()
+        if process.returncode != 0:
+            raise failure_of(errors, step=step, status=process.returncode)
+        answer: dict[str, Any] = json.loads(output.splitlines()[-1])
         return answer
 
     def _sources(self) -> list[tuple[SiteId, Path]]:
@@ -251,7 +265,8 @@ class Rehearsal:
 
     def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         log = self._log(name.replace(" ", "-"))
-        with log.open("ab") as output:
+        with self._starting, log.open("ab") as output:
+            self._check_not_over(name)
             process = subprocess.Popen(
                 _trifed(*arguments),
                 stdout=output,
@@ -260,7 +275,7 @@ class Rehearsal:
                 env=settings.child_environment(),
                 start_new_session=True,
             )
-        self._processes.append((name, process, log))
+            self._processes.append((name, process, log))
         return process
 
     def _log(self, name: str) -> Path:
@@ -325,7 +340,7 @@ def _prepare(workdir: Path) -> None:
     (workdir / MARKER).touch()
 
 
-def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+def _stop(processes: Sequence[subprocess.Popen[Any]]) -> None:
     for process in processes:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)

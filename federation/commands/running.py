@@ -1,6 +1,8 @@
 """Launch a study in this process: Prefect quiet and in the centre's home, progress shown."""
 
 import os
+import signal
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +29,7 @@ def launch_study(
 
     centre = CentreHome.open(home)
     name = _kept(centre, study)
+    signal.signal(signal.SIGTERM, _end)
     os.environ.update(settings.prefect_environment(centre.folder.absolute()))
     if events:
         return _run(centre.folder, name, _write_line, at_quorum=at_quorum)
@@ -57,6 +60,11 @@ def _kept(centre, study: str) -> StudyId:  # type: ignore[no-untyped-def]  # Cen
     found = read_study_file(path, now=datetime.now(UTC))
     submit(centre, found)
     return found.id
+
+
+def _end(number: int, _frame: object) -> None:
+    """End as at Ctrl-C, so that the run is closed and Prefect's own server is stopped."""
+    sys.exit(128 + number)
 
 
 def _write_line(event: Progress) -> None:

@@ -11,7 +11,7 @@ from clients.evaluation import SiteEvaluation
 from clients.gate import SMALL_CELL
 from federation.domain.metric import Metric
 from federation.errors.ledger import SmallGroupError
-from federation.evaluation.auroc import delong_variance
+from federation.evaluation.auroc import NORMAL_975, delong_variance
 
 DECIMALS = 4
 DIGITS_OF_VARIANCE = 3
@@ -65,4 +65,4 @@ def _short(number: float) -> float:
 
 def _variance_of(metric: Metric) -> float:
     """Return the variance behind a symmetric 95 % interval."""
-    return float(((metric.high - metric.low) / (2 * 1.959963984540054)) ** 2)
+    return float(((metric.high - metric.low) / (2 * NORMAL_975)) ** 2)

@@ -7,11 +7,10 @@ be asked as often as one likes.
 
 import logging
 
-from cryptography.hazmat.primitives import serialization
-
 from federation.domain.ids import SiteId
 from federation.domain.site import SiteState
-from federation.pki.roster import Roster, SiteEntry
+from federation.pki.keys import flower_key_pem
+from federation.pki.roster import Roster
 from federation.server_app.superlink import list_nodes, register_node, unregister_node
 
 log = logging.getLogger(__name__)
@@ -62,15 +61,7 @@ class FlowerNodes:
 
     def _enrolled(self) -> dict[SiteId, bytes]:
         return {
-            entry.site: flower_key_pem(entry)
+            entry.site: flower_key_pem(entry.flower_key)
             for entry in self._roster.entries()
             if entry.state is SiteState.ENROLLED and entry.flower_key
         }
-
-
-def flower_key_pem(entry: SiteEntry) -> bytes:
-    """Return a site's Flower key as the SuperLink wants it: PEM instead of OpenSSH."""
-    key = serialization.load_ssh_public_key((entry.flower_key or "").encode())
-    return key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )

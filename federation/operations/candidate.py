@@ -10,6 +10,7 @@ import platform
 
 from federation import provenance
 from federation.domain.study import Study
+from federation.evaluation.auroc import NORMAL_975
 from federation.evidence.model_version import (
     Bilingual,
     Candidate,
@@ -33,7 +34,6 @@ from federation.recipes import catalogue
 from federation.wording import Language, Text
 
 SMALL_CELL = 10
-NORMAL_975 = 1.959963984540054
 
 GUARANTEE = Text(
     en="At {site}, for each patient with all their images: whoever sees every update of this run "

@@ -19,7 +19,6 @@ from typing import TypeVar
 import numpy as np
 
 from federation.coordinator.admin import AdminClient
-from federation.coordinator.flower_nodes import flower_key_pem
 from federation.coordinator.home import CentreHome
 from federation.coordinator.sites import SiteView
 from federation.domain.audit import AuditEvent, AuditKind
@@ -40,6 +39,7 @@ from federation.operations.artefacts import Artefacts
 from federation.operations.progress import Emit, EventKind, Progress
 from federation.operations.reports import check_report
 from federation.operations.study_store import StudyStore
+from federation.pki.keys import flower_key_pem
 from federation.protocol.mapping import Proposal, RunNotice
 from federation.server_app.flat_files import read_flat, write_flat
 from federation.server_app.rounds import (
@@ -338,7 +338,7 @@ class Campaign:
 
     def _nodes(self) -> dict[SiteId, RegisteredSite]:
         keys = {
-            entry.site: flower_key_pem(entry)
+            entry.site: flower_key_pem(entry.flower_key)
             for entry in self.home.roster().entries()
             if entry.site in self._sites and entry.flower_key
         }

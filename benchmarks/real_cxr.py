@@ -34,9 +34,9 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 from report import report
 
-from clients.data.cohort import load_cohort
-from clients.data.dataset import PatientArrays, split_patients
-from clients.data.intake import ingest
+from clients.data.cohort.arrays import PatientArrays, split_patients
+from clients.data.cohort.load import load_cohort
+from clients.data.intake.ingest import ingest
 from clients.evaluation import evaluate
 from clients.local_plan import local_plan
 from clients.private_training import mechanism_of_round, train_privately

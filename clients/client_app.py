@@ -17,7 +17,7 @@ import torch
 
 from clients import audit_log
 from clients.approvals import Desk, check_approval
-from clients.data.cohort import Cohort, load_cohort
+from clients.data.cohort.load import Cohort, load_cohort
 from clients.disclosure import report_of, shared_loss
 from clients.evaluation import evaluate
 from clients.gate import Departure, digest_of_array, release

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from clients import approvals, audit_log
 from clients.approvals import Desk
-from clients.data.cards import dataset_card
-from clients.data.catalogue import cohort_digest
-from clients.data.cohort import select
+from clients.data.catalogue.cards import dataset_card
+from clients.data.catalogue.store import cohort_digest
+from clients.data.cohort.load import select
 from clients.home import NodeHome
 from clients.policy import read_policy
 from federation.domain.audit import AuditEvent, AuditKind

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from clients.data.dataset import PatientArrays
+from clients.data.cohort.arrays import PatientArrays
 from clients.objective import losses
 from clients.training import check_data, check_finite, one_thread
 from federation.domain.metric import Metric

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
 from clients.augmentation import augment
-from clients.data.dataset import PatientArrays
+from clients.data.cohort.arrays import PatientArrays
 from clients.local_plan import LocalPlan
 from clients.objective import losses
 from clients.randomness import RandomSource

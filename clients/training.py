@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from clients.augmentation import augment
-from clients.data.dataset import PatientArrays
+from clients.data.cohort.arrays import PatientArrays
 from clients.local_plan import LocalPlan
 from clients.objective import losses
 from federation.errors.privacy import (

@@ -1,1 +1,1 @@
-"""From DICOM files to a private, catalogued dataset."""
+"""From DICOM files to a private, catalogued dataset; README.md is the map."""

@@ -9,6 +9,9 @@ PlatformError (base.py)
 ├── approval.py      TF32x  proposals, policy, approvals
 ├── rounds.py        TF4xx  SuperLink, nodes, rounds, updates, strategies
 ├── data.py          TF5xx  DICOM intake, de-identification, labels, cohorts
+├── sources.py       TF54x  PACS, DICOMweb, watched folders, the receiving port
+├── people.py        TF56x  pseudonym keys, opt-out, lineage
+├── cohorts.py       TF58x  catalogue database, cohort queries, labels, masks
 ├── privacy.py       TF6xx  mechanisms and accountants
 ├── ledger.py        TF63x  the privacy book and the outbound gate
 ├── registry.py      TF7xx  registry, evidence, signatures
@@ -32,6 +35,9 @@ NOUNS = {
     "approval": "TF3",
     "rounds": "TF4",
     "data": "TF5",
+    "sources": "TF5",
+    "people": "TF5",
+    "cohorts": "TF5",
     "privacy": "TF6",
     "ledger": "TF6",
     "registry": "TF7",

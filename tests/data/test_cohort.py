@@ -4,15 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clients.data.cards import age_band, catalogue_summary, dataset_card, table
-from clients.data.catalogue import Catalogue
-from clients.data.cohort import load_cohort, picture, stack
-from clients.data.elements import Limits, read_part10
-from clients.data.intake import ingest, stored_path
-from clients.data.optout import import_optouts, load_optouts, optout_report
+from clients.data.catalogue.cards import age_band, catalogue_summary, dataset_card, table
+from clients.data.catalogue.store import Catalogue
+from clients.data.cohort.load import load_cohort, picture, stack
+from clients.data.dicom.elements import Limits, read_part10
+from clients.data.dicom.pixels import grey
+from clients.data.intake.ingest import ingest
+from clients.data.layout import stored_path
+from clients.data.people.optout import import_optouts, load_optouts, optout_report
+from clients.data.people.pseudonyms import Pseudonyms
 from clients.data.phantoms import GeneratedSite, _bytes_of
-from clients.data.pixels import grey
-from clients.data.pseudonyms import Pseudonyms
 from federation.domain.ids import SiteId
 from federation.domain.recipe import Recipe, Task
 from federation.domain.site import Site, SiteState
@@ -59,7 +60,7 @@ def test_a_warm_load_never_opens_dicom_and_gives_the_same(
     ingested: Ingested, recipe: Recipe, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cold = load_cohort(ingested.data, recipe, study=study)
-    monkeypatch.setattr("clients.data.cohort.read_part10", None)
+    monkeypatch.setattr("clients.data.cohort.load.read_part10", None)
     warm = load_cohort(ingested.data, recipe, study=study)
     assert np.array_equal(cold.train.images, warm.train.images)
     assert cold.dataset_digest == warm.dataset_digest

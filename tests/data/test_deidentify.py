@@ -9,11 +9,11 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from clients.data.deidentify import deidentify
-from clients.data.elements import Limits, read_part10, write_part10
+from clients.data.deidentification.deidentify import deidentify
+from clients.data.deidentification.profile import Action, Option, Profile, load_table
+from clients.data.dicom.elements import Limits, read_part10, write_part10
+from clients.data.people.pseudonyms import Pseudonyms
 from clients.data.phantoms import GeneratedSite, _bytes_of, _item
-from clients.data.profile import Action, Option, Profile, load_table
-from clients.data.pseudonyms import Pseudonyms
 from federation.errors.data import IdentityMissingError
 from tests.data.conftest import Build
 

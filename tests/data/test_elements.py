@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clients.data.elements import Limits, read_part10, write_part10
+from clients.data.dicom.elements import Limits, read_part10, write_part10
 from clients.data.phantoms import _bytes_of, _item
 from federation.errors.base import PlatformError
 from federation.errors.data import (

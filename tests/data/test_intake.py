@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from clients.data import workers
-from clients.data.catalogue import Catalogue
-from clients.data.elements import Limits, read_part10
-from clients.data.intake import INCOMING, IncomingState, ingest
-from clients.data.optout import import_optouts
+from clients.data.catalogue.store import Catalogue
+from clients.data.dicom.elements import Limits, read_part10
+from clients.data.dicom.pixels import decode, pixel_digest
+from clients.data.intake import workers
+from clients.data.intake.ingest import INCOMING, IncomingState, ingest
+from clients.data.intake.screening import IntakeRules
+from clients.data.people.optout import import_optouts
 from clients.data.phantoms import GeneratedSite, _bytes_of, _item
-from clients.data.pixels import decode, pixel_digest
-from clients.data.screening import IntakeRules
 from federation.errors.core import TransitionRefusedError
 from federation.errors.data import (
     IntakeBusyError,
@@ -28,7 +28,7 @@ from tests.data.conftest import CHEST, Build, Ingested, Write
 INGEST = """
 import json, sys
 from pathlib import Path
-from clients.data.intake import ingest
+from clients.data.intake.ingest import ingest
 print(json.dumps(ingest(Path(sys.argv[1]), Path(sys.argv[2]), workers=1).as_json()))
 """
 

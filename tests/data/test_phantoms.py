@@ -7,10 +7,10 @@ import pydicom
 import pytest
 
 from clients.data import phantoms
-from clients.data.deidentify import deidentify
-from clients.data.elements import Limits, read_part10, write_part10
-from clients.data.profile import Profile
-from clients.data.pseudonyms import Pseudonyms
+from clients.data.deidentification.deidentify import deidentify
+from clients.data.deidentification.profile import Profile
+from clients.data.dicom.elements import Limits, read_part10, write_part10
+from clients.data.people.pseudonyms import Pseudonyms
 
 
 def errors_of(path: Path) -> list[str]:

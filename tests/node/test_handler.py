@@ -11,7 +11,7 @@ import pytest
 from clients import approvals, client_app
 from clients.approvals import Desk
 from clients.client_app import HospitalHandler
-from clients.data.cohort import Cohort
+from clients.data.cohort.load import Cohort
 from clients.decide import approve_study
 from clients.home import FOLDERS, NodeHome, NodeSettings
 from clients.ledger_store import LedgerStore

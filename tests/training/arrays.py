@@ -3,7 +3,7 @@
 import numpy as np
 from torch import nn
 
-from clients.data.dataset import PatientArrays
+from clients.data.cohort.arrays import PatientArrays
 
 
 class SeededRandom:

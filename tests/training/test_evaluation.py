@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from clients.data.dataset import PatientArrays
+from clients.data.cohort.arrays import PatientArrays
 from clients.evaluation import evaluate
 from federation.domain.recipe import Task
 from federation.errors.core import InvalidValueError

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from clients.data.dataset import PatientArrays
+from clients.data.cohort.arrays import PatientArrays
 from clients.evaluation import evaluate
 from clients.local_plan import LocalPlan
 from clients.training import train

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from clients import private_training
-from clients.data.dataset import PatientArrays
+from clients.data.cohort.arrays import PatientArrays
 from clients.local_plan import LocalPlan
 from clients.objective import losses
 from clients.private_training import (

@@ -7,7 +7,7 @@ coded error. SOP classes are a closed list: an unknown or private one is no imag
 
 from dataclasses import dataclass, field
 
-from clients.data.elements import Limits, Part10
+from clients.data.dicom.elements import Limits, Part10
 from federation.errors.data import (
     BurnedInTextError,
     BurnedInTextLikelyError,

@@ -22,14 +22,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from clients.data import labelling
-from clients.data.catalogue import Catalogue, KnownFile
-from clients.data.labels import NAME, LabelTable, read_labels
-from clients.data.optout import KEY_FILE, OptOuts, load_optouts
-from clients.data.profile import DEFAULT_OPTIONS, Option, load_table
-from clients.data.pseudonyms import Pseudonyms
-from clients.data.screening import IntakeRules
-from clients.data.workers import WorkerPool
+from clients.data.catalogue.store import Catalogue, KnownFile
+from clients.data.deidentification.profile import DEFAULT_OPTIONS, Option, load_table
+from clients.data.intake.screening import IntakeRules
+from clients.data.intake.workers import WorkerPool
+from clients.data.labels import labelling
+from clients.data.labels.table import NAME, LabelTable, read_labels
+from clients.data.layout import KEY_FILE, LOCK, STAGING, stored_path
+from clients.data.people.optout import OptOuts, load_optouts
+from clients.data.people.pseudonyms import Pseudonyms
 from federation.domain.transitions import Transitions
 from federation.errors.data import (
     DuplicateError,
@@ -41,9 +42,6 @@ from federation.errors.data import (
     PatientWithTwoIdentitiesError,
 )
 
-STORE = "dicom"
-STAGING = "staging"
-LOCK = "intake.lock"
 FILES_PER_WORKER = 12
 
 
@@ -314,12 +312,6 @@ class _Intake:
             labels=labels,
             seconds=seconds,
         )
-
-
-def stored_path(data: Path, instance: str) -> Path:
-    """Return where an admitted instance lies: two digits of its hash, then its UID."""
-    shard = hashlib.sha256(instance.encode()).hexdigest()[:2]
-    return data / STORE / shard / f"{instance}.dcm"
 
 
 def _label_file_of(path: Path) -> Path | None:

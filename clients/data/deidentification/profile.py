@@ -17,7 +17,7 @@ from enum import Enum
 from functools import cache
 from importlib import resources
 
-from clients.data.elements import PIXEL_DATA, vrs_of
+from clients.data.dicom.elements import PIXEL_DATA, vrs_of
 from federation.errors.data import ProfileTableError
 
 TABLE = "ps315_table_e1_1.json"
@@ -114,7 +114,7 @@ def load_table() -> Table:
     ProfileTableError
         If its rows do not have the checksum written beside them.
     """
-    raw = json.loads(resources.files("clients.data").joinpath(TABLE).read_text("utf-8"))
+    raw = json.loads(resources.files(__package__).joinpath(TABLE).read_text("utf-8"))
     packed = json.dumps(raw["rows"], sort_keys=True, separators=(",", ":")).encode()
     if hashlib.sha256(packed).hexdigest() != raw["sha256"]:
         raise ProfileTableError()

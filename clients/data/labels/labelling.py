@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from clients.data.catalogue import Catalogue
-from clients.data.deidentify import patient_source
-from clients.data.labels import HIGHEST_CLASS, MASK, LabelRow, LabelTable
-from clients.data.pseudonyms import Pseudonyms
+from clients.data.catalogue.store import Catalogue
+from clients.data.deidentification.deidentify import patient_source
+from clients.data.labels.table import HIGHEST_CLASS, MASK, LabelRow, LabelTable
+from clients.data.layout import mask_path
+from clients.data.people.pseudonyms import Pseudonyms
 from federation.errors.data import (
     ImageWithoutLabelError,
     LabelConflictError,
@@ -22,7 +23,6 @@ from federation.errors.data import (
     MaskMissingError,
 )
 
-MASKS = "masks"
 MOST_MASK_BYTES = 512 * 1024 * 1024
 _HIGHEST = HIGHEST_CLASS
 
@@ -140,8 +140,3 @@ def _store_mask(data: Path, source: Path, folder: Path) -> str | None:
     part.write_bytes(packed.getvalue())
     part.replace(target)
     return name
-
-
-def mask_path(data: Path, name: str) -> Path:
-    """Return where a mask of that content lies."""
-    return data / MASKS / f"{name}.npy"

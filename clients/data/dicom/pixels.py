@@ -13,8 +13,8 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 
-from clients.data.deidentify import frames_of
-from clients.data.elements import PIXEL_DATA, Part10, write_part10
+from clients.data.deidentification.deidentify import frames_of
+from clients.data.dicom.elements import PIXEL_DATA, Part10, write_part10
 from federation.errors.data import PixelsUndecodableError
 
 ROWS, COLUMNS, SAMPLES = 0x00280010, 0x00280011, 0x00280002

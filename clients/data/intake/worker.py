@@ -1,6 +1,6 @@
 """Read one file after another in a process of its own, under limits.
 
-`python -m clients.data.worker` takes JSON lines on stdin: first the set-up (key,
+`python -m clients.data.intake.worker` takes JSON lines on stdin: first the set-up (key,
 options, rules, staging folder), then one `{"path": …}` a file; it answers each
 with one JSON line. Untrusted bytes are parsed, screened, de-identified and
 decoded only here, so a crash, a bomb or an endless loop costs one file. The
@@ -17,18 +17,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from clients.data.deidentify import (
+from clients.data.deidentification.deidentify import (
     Deidentified,
     deidentify,
     frames_of,
     patient_source,
     source_identity,
 )
-from clients.data.elements import Limits, Part10, read_part10, write_part10
-from clients.data.pixels import decode, pixel_digest
-from clients.data.profile import Option, Profile
-from clients.data.pseudonyms import Pseudonyms
-from clients.data.screening import IntakeRules, check_screening
+from clients.data.deidentification.profile import Option, Profile
+from clients.data.dicom.elements import Limits, Part10, read_part10, write_part10
+from clients.data.dicom.pixels import decode, pixel_digest
+from clients.data.intake.screening import IntakeRules, check_screening
+from clients.data.people.pseudonyms import Pseudonyms
 from federation.errors.base import PlatformError
 from federation.errors.data import (
     CutFileError,

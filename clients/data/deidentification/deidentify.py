@@ -23,14 +23,7 @@ import numpy as np
 from pydicom.charset import python_encoding
 from pydicom.uid import UID_dictionary
 
-from clients.data.elements import (
-    PIXEL_DATA,
-    Element,
-    Part10,
-    fragments_of,
-    vrs_of,
-)
-from clients.data.profile import (
+from clients.data.deidentification.profile import (
     BULK_VRS,
     CODED,
     TEXT_VRS,
@@ -38,7 +31,14 @@ from clients.data.profile import (
     Action,
     Profile,
 )
-from clients.data.pseudonyms import Pseudonyms
+from clients.data.dicom.elements import (
+    PIXEL_DATA,
+    Element,
+    Part10,
+    fragments_of,
+    vrs_of,
+)
+from clients.data.people.pseudonyms import Pseudonyms
 from federation.errors.data import IdentityMissingError
 
 IMPLEMENTATION_UID = "2.25.299792458017421630912650463"

@@ -21,9 +21,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-from clients.data.profile import Option
-from clients.data.pseudonyms import Pseudonyms
-from clients.data.screening import IntakeRules
+from clients.data.deidentification.profile import Option
+from clients.data.intake.screening import IntakeRules
+from clients.data.people.pseudonyms import Pseudonyms
 from federation.errors.data import WorkerLostError
 
 START_S = 60.0
@@ -101,7 +101,7 @@ class _Worker:
     def __init__(self, setup: str) -> None:
         kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
         self.process = subprocess.Popen(  # the set-up, with its key, goes through the pipe
-            [sys.executable, "-P", "-W", "ignore", "-m", "clients.data.worker"],
+            [sys.executable, "-P", "-W", "ignore", "-m", "clients.data.intake.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clients.data.catalogue import Catalogue, suppressed
-from clients.data.deidentify import patient_source
-from clients.data.pseudonyms import Pseudonyms
+from clients.data.catalogue.store import Catalogue, suppressed
+from clients.data.deidentification.deidentify import patient_source
+from clients.data.layout import KEY_FILE
+from clients.data.people.pseudonyms import Pseudonyms
 from federation.domain.ids import Sha256
 from federation.errors.data import OptOutListError
 from federation.storage import write_atomic
 
 FILE = "optout.csv"
-KEY_FILE = Path("keys") / "pseudonym.key"
 _HEADER = "pseudonym"
 _PSEUDONYM = re.compile(r"P[0-9a-f]{32}")
 _COLUMNS = ("patient_id", "patientid", "patient", "id")

@@ -10,10 +10,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from clients.data.catalogue import SMALLEST_CELL, Catalogue, Instance, cohort_digest, suppressed
-from clients.data.cohort import PREPARATION, select
-from clients.data.optout import load_optouts
-from clients.data.profile import DEFAULT_OPTIONS, Profile
+from clients.data.catalogue.store import (
+    SMALLEST_CELL,
+    Catalogue,
+    Instance,
+    cohort_digest,
+    suppressed,
+)
+from clients.data.cohort.load import PREPARATION, select
+from clients.data.deidentification.profile import DEFAULT_OPTIONS, Profile
+from clients.data.people.optout import load_optouts
 from federation.domain.recipe import Recipe
 from federation.domain.site import Site
 

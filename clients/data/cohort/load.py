@@ -25,14 +25,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from clients.data.catalogue import SMALLEST_CELL, Catalogue, Instance, cohort_digest
-from clients.data.dataset import PatientArrays, split_patients
-from clients.data.elements import Limits, Part10, read_part10
-from clients.data.intake import stored_path
-from clients.data.labelling import mask_path
-from clients.data.labels import MASK
-from clients.data.optout import load_optouts
-from clients.data.pixels import grey
+from clients.data.catalogue.store import SMALLEST_CELL, Catalogue, Instance, cohort_digest
+from clients.data.cohort.arrays import PatientArrays, split_patients
+from clients.data.dicom.elements import Limits, Part10, read_part10
+from clients.data.dicom.pixels import grey
+from clients.data.labels.table import MASK
+from clients.data.layout import CACHE, mask_path, stored_path
+from clients.data.people.optout import load_optouts
 from federation.domain.ids import Sha256
 from federation.domain.recipe import Recipe, Task
 from federation.domain.study import Study
@@ -47,7 +46,6 @@ from federation.errors.data import (
     VolumeGapError,
 )
 
-CACHE = "cache"
 PREPARATION = "2"
 """Number of the preparation below; raised whenever it gives other arrays."""
 LEAST_PATIENTS = SMALLEST_CELL

@@ -1,0 +1,1 @@
+"""The book of what is here, counted without showing anybody."""

@@ -1,0 +1,1 @@
+"""DICOM files as bytes and as pixels."""

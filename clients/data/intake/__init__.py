@@ -1,0 +1,1 @@
+"""From files to the store: screening, workers, the state machine of an incoming file."""

@@ -1,0 +1,54 @@
+"""Find the node that a command is about."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from federation import settings
+from federation.commands.output import help_text
+
+if TYPE_CHECKING:
+    from clients.approvals import Desk
+    from clients.home import NodeHome
+
+Home = Annotated[
+    Path,
+    typer.Option(
+        "--home", help=help_text("node home", "節點的工作目錄"), default_factory=settings.node_home
+    ),
+]
+
+
+def data_of(home: Path) -> Path:
+    """Return the data folder of a home; a plain folder works too, to try an intake."""
+    from clients.home import MARKER, NodeHome
+
+    return NodeHome.open(home).data if (home / MARKER).exists() else home / "data"
+
+
+def record_intake(home: Path, new: int) -> None:
+    """Write into the audit log how many images were admitted."""
+    from clients import audit_log
+    from clients.home import MARKER, NodeHome
+    from federation.domain.audit import AuditEvent, AuditKind
+
+    if (home / MARKER).exists():
+        details = {"new": str(new)}
+        event = AuditEvent(AuditKind.DATA_INGESTED, "staff", "data", now(), details)
+        audit_log.append(NodeHome.open(home).audit_log, event)
+
+
+def open_node(home: Path) -> "tuple[NodeHome, Desk]":
+    """Return the node and the desk of its proposals."""
+    from clients.approvals import Desk
+    from clients.home import NodeHome
+
+    node = NodeHome.open(home)
+    return node, Desk(node.proposals, node.decisions, node.settings().site)
+
+
+def now() -> datetime:
+    """Return the time in UTC."""
+    return datetime.now(UTC)

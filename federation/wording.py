@@ -41,12 +41,20 @@ class Text:
 
         A value that is itself a `Text` without fields is said in the same language.
         """
-        template = self.zh if language is Language.ZH_HANT_TW else self.en
+        template = self._in(language)
         said = {
             name: value.say(language) if isinstance(value, Text) else value
             for name, value in values.items()
         }
         return template.format(**said)
+
+    def in_general(self, language: Language = Language.EN) -> str:
+        """Return the sentence with its fields left open, for where no single case is meant."""
+        parts = Formatter().parse(self._in(language))
+        return "".join(literal + ("…" if name else "") for literal, name, _, _ in parts)
+
+    def _in(self, language: Language) -> str:
+        return self.zh if language is Language.ZH_HANT_TW else self.en
 
 
 def fields_of(template: str) -> frozenset[str]:

@@ -41,6 +41,11 @@ class PlatformError(Exception):
         """Return what the reader should do next."""
         return self.next_step.say(language, **self.values)
 
+    @classmethod
+    def in_general(cls, language: Language = Language.EN) -> str:
+        """Return what the code says where no single case is meant: its fields left open."""
+        return cls.what.in_general(language)
+
     @property
     def docs(self) -> str:
         """Return the path of this code's page in the repository."""

@@ -1,7 +1,7 @@
 """TF5xx: DICOM intake, de-identification, labels and cohorts.
 
-TF501 to TF515 and TF534 are what a file is quarantined with; they carry nothing of the
-file. TF516 to TF519 are counted, the rest are raised.
+TF501 to TF515 and TF534 to TF539 are what a file is quarantined with; they carry
+nothing of the file. TF516 to TF519 are counted, the rest are raised.
 """
 
 from federation.errors.base import PlatformError
@@ -106,6 +106,20 @@ class ModalityNotWantedError(PlatformError):
     next_step = Text(
         en="Accepted here: {accepted}. Give another folder or widen the rule.",
         zh="收錄範圍:{accepted}。請改用其他資料夾或放寬規則。",
+    )
+
+
+class BodyPartNotWantedError(PlatformError):
+    """A body part outside the intake's rule, or none named."""
+
+    code = "TF539"
+    what = Text(
+        en="The body part is not one that this intake accepts, or the file names none.",
+        zh="此影像的身體部位不在收錄範圍,或檔案未註明部位。",
+    )
+    next_step = Text(
+        en="Accepted here: {accepted}. Give another folder or widen body_parts in intake.toml.",
+        zh="收錄範圍:{accepted}。請改用其他資料夾,或放寬 intake.toml 的 body_parts。",
     )
 
 
@@ -294,6 +308,20 @@ class LabelFileError(PlatformError):
             "patient_id) and one column per label."
         ),
         zh="請提供含標題列的 UTF-8 CSV,含鍵欄位(file、sop_instance_uid 或 patient_id)與標籤欄。",
+    )
+
+
+class IntakeRulesError(PlatformError):
+    """The hospital's intake rules are not understood."""
+
+    code = "TF559"
+    what = Text(
+        en="intake.toml is not understood: {problems}.",
+        zh="無法理解 intake.toml:{problems}。",
+    )
+    next_step = Text(
+        en="Correct the file; `trifed node rules --template` prints one with every key.",
+        zh="請修正此檔;`trifed node rules --template` 會印出含所有項目的範本。",
     )
 
 

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from clients.data import phantoms
 from clients.data.intake.ingest import IngestReport, ingest
-from clients.data.intake.screening import IntakeRules
+from clients.data.intake.rules import IntakeRules
 from federation.domain.ids import Sha256, SiteId, StudyId
 from federation.domain.recipe import LocalTraining, Recipe, Task
 from federation.domain.study import Purpose, Study, TrainingPlan

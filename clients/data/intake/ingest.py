@@ -16,15 +16,17 @@ import sqlite3
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from clients.data.catalogue.store import Catalogue, KnownFile
-from clients.data.deidentification.profile import DEFAULT_OPTIONS, Option, load_table
-from clients.data.intake.screening import IntakeRules
+from clients.data.deidentification.profile import load_table
+from clients.data.intake.fingerprints import fingerprints
+from clients.data.intake.rules import IntakeRules, read_rules
+from clients.data.intake.walk import count_below, files_below
 from clients.data.intake.workers import WorkerPool
 from clients.data.labels import labelling
 from clients.data.labels.table import NAME, LabelTable, read_labels
@@ -37,7 +39,6 @@ from federation.errors.data import (
     InstanceConflictError,
     IntakeBusyError,
     IntakeDiskError,
-    IntakeFolderError,
     OptedOutError,
     PatientWithTwoIdentitiesError,
 )
@@ -68,14 +69,18 @@ INCOMING = Transitions(
 
 Progress = Callable[[int, int], None]
 """Called with files done and files given."""
+Outcome = Callable[[Path, str, str], None]
+"""Called with each file, the state it ended in and its code; for the hospital's own eyes."""
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of every file given: admitted + quarantined + duplicates = given.
+    """What became of every file given: admitted + quarantined by code = given.
 
     Files known from an earlier run count by what became of them then; `new` is
-    how many were admitted by this run. Never holds anything of a patient.
+    how many were admitted by this run. A file with the same bytes as another one
+    of this run is counted under `duplicates` alone; the same picture in other
+    bytes is quarantined (TF512). Never holds anything of a patient.
     """
 
     given: int
@@ -105,9 +110,9 @@ def ingest(
     *,
     labels: Path | None = None,
     rules: IntakeRules | None = None,
-    options: frozenset[Option] = DEFAULT_OPTIONS,
     workers: int | None = None,
     progress: Progress | None = None,
+    outcome: Outcome | None = None,
 ) -> IngestReport:
     """Take every file below `path` into the data folder `data`.
 
@@ -120,12 +125,16 @@ def ingest(
     labels
         The label file; ``labels.csv`` in `path` is found by itself.
     rules
-        What is accepted; any imaging modality when None.
+        What is accepted; as the home's `intake.toml` says when None.
     workers
-        Reader processes; as many as cores (at most 8) when None.
+        Reader processes; as many as cores when None.
+    outcome
+        Told what became of each file, with its path.
 
     Raises
     ------
+    IntakeRulesError
+        If the home's rules are not understood.
     IntakeFolderError
         If there is no file at `path`.
     LabelFileError
@@ -136,13 +145,17 @@ def ingest(
         If the disk does not take what must be written; run again later.
     """
     started = time.monotonic()
+    rules = rules or read_rules(data)
     label_file = labels or _label_file_of(path)
     table = None if label_file is None else read_labels(label_file)
-    files = _files_below(path, _companions(label_file, table))
+    without = _companions(label_file, table)
+    given = count_below(path, without=without)
     try:
         with _locked(data), Catalogue(data) as catalogue:
-            work = _Intake(data, catalogue, rules or IntakeRules(), options)
-            work.run(files, workers or _worker_count(len(files)), progress)
+            work = _Intake(data, catalogue, rules)
+            work.keep_paths = table is not None
+            work.tell = (progress or _no_progress, outcome or _no_outcome)
+            work.run(files_below(path, without=without), given, workers or _worker_count(given))
             counted = (
                 {}
                 if table is None or label_file is None
@@ -163,45 +176,56 @@ def ingest(
     return work.report(labels=counted, seconds=time.monotonic() - started)
 
 
+def _no_progress(done: int, given: int) -> None:
+    """Tell nobody."""
+
+
+def _no_outcome(path: Path, state: str, code: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass
 class _Intake:
-    """One run: the tallies, and what each path turned out to be."""
+    """One run: the tallies, and what each path turned out to be where labels need it."""
 
     data: Path
     catalogue: Catalogue
     rules: IntakeRules
-    options: frozenset[Option]
+    keep_paths: bool = False
+    tell: tuple[Progress, Outcome] = (_no_progress, _no_outcome)
     admitted: int = 0
     duplicates: int = 0
     new: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     instance_of: dict[Path, str] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
+    seen: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.pseudonyms = Pseudonyms.open_or_create(self.data / KEY_FILE)
         self.optouts: OptOuts = load_optouts(self.data)
-        self.rules_key = _rules_key(self.rules, self.options)
+        self.rules_key = _rules_key(self.rules)
         self.staging = self.data / STAGING
         self.staging.mkdir(mode=0o700, exist_ok=True)
         for left in self.staging.glob("*.part"):  # of a run that was killed
             left.unlink()
 
-    def run(self, files: list[Path], workers: int, progress: Progress | None) -> None:
+    def run(self, files: Iterator[Path], given: int, workers: int) -> None:
         """Settle every file in order; only files not known yet go to a worker."""
-        plan = ((path, self._content(path)) for path in files)
-        with WorkerPool(
-            count=workers,
-            pseudonyms=self.pseudonyms,
-            options=self.options,
-            rules=self.rules,
-            staging=self.staging,
-        ) as pool:
+        told, outcome = self.tell
+        with (
+            closing(fingerprints(files, threads=workers)) as prints,
+            WorkerPool(
+                count=workers,
+                pseudonyms=self.pseudonyms,
+                rules=self.rules,
+                staging=self.staging,
+            ) as pool,
+        ):
+            plan = ((path, self.pseudonyms.content(digest)) for path, digest in prints)
             for number, (path, content, found) in enumerate(self._answers(pool, plan), 1):
                 known = self._settle(content, found) if found is not None else None
-                self._count(path, content, known)
-                if progress is not None:
-                    progress(number, len(files))
+                outcome(path, *self._count(path, content, known))
+                told(number, max(given, number))
 
     def _answers(
         self, pool: WorkerPool, plan: Iterator[tuple[Path, str]]
@@ -213,9 +237,9 @@ class _Intake:
         def unknown() -> Iterator[Path]:
             for path, content in plan:
                 fresh = content not in asked and not self._is_known(content)
-                asked.add(content)
                 order.append((path, content, fresh))
                 if fresh:
+                    asked.add(content)
                     yield path
 
         for answer in pool.read(unknown()):
@@ -224,21 +248,13 @@ class _Intake:
                 yield path, content, None
             path, content, _ = order.popleft()
             yield path, content, answer
+            asked.discard(content)
         for path, content, _ in order:
             yield path, content, None
 
     def _is_known(self, content: str) -> bool:
         known = self.catalogue.known(content)
         return known is not None and known.rules == self.rules_key
-
-    def _content(self, path: Path) -> str:
-        """Return the key of a file's content; of its place when it cannot be read."""
-        try:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").digest()
-        except OSError:
-            digest = hashlib.sha256(b"unreadable\0" + os.fsencode(path)).digest()
-        return self.pseudonyms.content(digest)
 
     def _settle(self, content: str, found: dict[str, Any]) -> KnownFile:
         """Decide one file and write it with its outcome, in one transaction."""
@@ -287,19 +303,23 @@ class _Intake:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.staging / found["staged"]).replace(target)
 
-    def _count(self, path: Path, content: str, known: KnownFile | None) -> None:
+    def _count(self, path: Path, content: str, known: KnownFile | None) -> tuple[str, str]:
+        """Count one file; return the state it ended in and its code."""
         known = known or self.catalogue.known(content)
         assert known is not None
-        again = content in self.seen
-        self.seen.add(content)
-        if known.instance is not None:
+        short = int(content[:16], 16)
+        again = short in self.seen
+        self.seen.add(short)
+        if known.instance is not None and self.keep_paths:
             self.instance_of[path] = known.instance
-        if again or known.code == DuplicateError.code:
+        if again:
             self.duplicates += 1
-        elif known.code is None:
+            return "duplicate", DuplicateError.code
+        if known.code is None:
             self.admitted += 1
         else:
             self.quarantined[known.code] += 1
+        return known.state, known.code or ""
 
     def report(self, *, labels: dict[str, int], seconds: float) -> IngestReport:
         """Return the tallies."""
@@ -319,31 +339,21 @@ def _label_file_of(path: Path) -> Path | None:
     return beside if beside.is_file() else None
 
 
-def _companions(labels: Path | None, table: LabelTable | None) -> set[Path]:
+def _companions(labels: Path | None, table: LabelTable | None) -> frozenset[Path]:
     """Return the label file and the masks it names: they are no images to take in."""
     if labels is None or table is None:
-        return set()
-    return {labels} | {labels.parent / row.mask for row in table.rows if row.mask}
-
-
-def _files_below(path: Path, companions: set[Path]) -> list[Path]:
-    """Return the regular files in path order, without the label file and its masks."""
-    if path.is_file():
-        return [path]
-    found = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else []
-    files = [item for item in found if item not in companions]
-    if not files:
-        raise IntakeFolderError()
-    return files
+        return frozenset()
+    return frozenset({labels} | {labels.parent / row.mask for row in table.rows if row.mask})
 
 
 def _worker_count(files: int) -> int:
-    return max(1, min(os.cpu_count() or 1, 8, files // FILES_PER_WORKER + 1))
+    return max(1, min(len(os.sched_getaffinity(0)), files // FILES_PER_WORKER + 1))
 
 
-def _rules_key(rules: IntakeRules, options: frozenset[Option]) -> str:
+def _rules_key(rules: IntakeRules) -> str:
     """Return a short name of the rules: a file is read again when they change."""
-    parts = [sorted(rules.modalities), sorted(option.name for option in options)]
+    parts = [sorted(rules.modalities), sorted(option.name for option in rules.options)]
+    parts += [sorted(rules.body_parts)] if rules.body_parts else []
     packed = json.dumps([*parts, load_table().sha256, rules.limits.file_bytes])
     return hashlib.sha256(packed.encode()).hexdigest()[:16]
 

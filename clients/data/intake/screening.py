@@ -5,10 +5,10 @@ modality, without text that the file itself warns of. Each broken rule is a
 coded error. SOP classes are a closed list: an unknown or private one is no image.
 """
 
-from dataclasses import dataclass, field
-
-from clients.data.dicom.elements import Limits, Part10
+from clients.data.dicom.elements import Part10
+from clients.data.intake.rules import IntakeRules
 from federation.errors.data import (
+    BodyPartNotWantedError,
     BurnedInTextError,
     BurnedInTextLikelyError,
     ModalityNotWantedError,
@@ -17,6 +17,7 @@ from federation.errors.data import (
 )
 
 SOP_CLASS, MODALITY, BURNED_IN = 0x00080016, 0x00080060, 0x00280301
+BODY_PART = 0x00180015
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 IMAGE_CLASSES = frozenset(
@@ -49,20 +50,6 @@ KINDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class IntakeRules:
-    """What an intake accepts.
-
-    `modalities` empty means any imaging modality; `timeout_s` and `memory_bytes`
-    bound the worker that reads one file.
-    """
-
-    modalities: tuple[str, ...] = ()
-    limits: Limits = field(default_factory=Limits)
-    timeout_s: float = 60.0
-    memory_bytes: int = 3 * 1024**3
-
-
 def check_screening(file: Part10, rules: IntakeRules) -> None:
     """Raise the coded error of the first rule that the file breaks."""
     sop_class = file.text(SOP_CLASS)
@@ -74,6 +61,8 @@ def check_screening(file: Part10, rules: IntakeRules) -> None:
     if not modality or (rules.modalities and modality not in rules.modalities):
         accepted = ", ".join(rules.modalities) or "any modality, but it must be named"
         raise ModalityNotWantedError(accepted=accepted)
+    if rules.body_parts and file.text(BODY_PART).upper() not in rules.body_parts:
+        raise BodyPartNotWantedError(accepted=", ".join(rules.body_parts))
     declared = file.text(BURNED_IN)
     if declared == "YES":
         raise BurnedInTextError()

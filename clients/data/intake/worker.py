@@ -27,7 +27,8 @@ from clients.data.deidentification.deidentify import (
 from clients.data.deidentification.profile import Option, Profile
 from clients.data.dicom.elements import Limits, Part10, read_part10, write_part10
 from clients.data.dicom.pixels import decode, pixel_digest
-from clients.data.intake.screening import IntakeRules, check_screening
+from clients.data.intake.rules import IntakeRules
+from clients.data.intake.screening import check_screening
 from clients.data.people.pseudonyms import Pseudonyms
 from federation.errors.base import PlatformError
 from federation.errors.data import (
@@ -61,7 +62,9 @@ class _Reader:
         self.staging = Path(setup["staging"])
         self.staged = 0
         self.rules = IntakeRules(
-            modalities=tuple(setup["modalities"]), limits=Limits(**setup["limits"])
+            modalities=tuple(setup["modalities"]),
+            body_parts=tuple(setup["body_parts"]),
+            limits=Limits(**setup["limits"]),
         )
 
     def read(self, path: Path) -> dict[str, object]:

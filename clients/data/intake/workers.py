@@ -21,8 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-from clients.data.deidentification.profile import Option
-from clients.data.intake.screening import IntakeRules
+from clients.data.intake.rules import IntakeRules
 from clients.data.people.pseudonyms import Pseudonyms
 from federation.errors.data import WorkerLostError
 
@@ -40,7 +39,6 @@ class WorkerPool:
         *,
         count: int,
         pseudonyms: Pseudonyms,
-        options: frozenset[Option],
         rules: IntakeRules,
         staging: Path,
     ) -> None:
@@ -49,8 +47,9 @@ class WorkerPool:
         self.setup = json.dumps(
             {
                 "key": base64.b64encode(pseudonyms.key).decode(),
-                "options": sorted(option.name for option in options),
+                "options": sorted(option.name for option in rules.options),
                 "modalities": list(rules.modalities),
+                "body_parts": list(rules.body_parts),
                 "limits": asdict(rules.limits),
                 "memory_bytes": rules.memory_bytes,
                 "staging": str(staging),

@@ -1,12 +1,20 @@
 """`trifed node ingest|catalogue`: from files to a catalogued dataset."""
 
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from federation import settings
 from federation.commands.node.homes import Home, data_of, record_intake
 from federation.commands.output import Json, emit, help_text, plain, say, t
+from federation.commands.progress_bar import bar
+from federation.errors import error_of_code
 from federation.wording import Text
 
 INGEST = Text(
@@ -16,12 +24,22 @@ INGEST = Text(
 
 CATALOGUE = Text(en="Show what is here, in suppressed counts.", zh="顯示資料概況(小數目隱藏)。")
 
+TAKING = Text(en="Taking in", zh="匯入中")
 TAKEN = Text(
-    en="{admitted} of {given} files admitted in {seconds:.1f} s; {duplicates} duplicates; "
-    "quarantined: {quarantined}",
-    zh="{given} 個檔案中匯入 {admitted} 個,耗時 {seconds:.1f} 秒;"
-    "重複 {duplicates} 個;隔離:{quarantined}",
+    en="{admitted} of {given} files admitted, {new} of them new, in {seconds:.1f} s.",
+    zh="{given} 個檔案中收錄 {admitted} 個(新增 {new} 個),耗時 {seconds:.1f} 秒。",
 )
+KEPT_OUT = Text(en="  {count:>6}  {code}  {what}", zh="  {count:>6}  {code}  {what}")
+TWICE = Text(
+    en="  {count:>6}  given twice with the same bytes; counted once",
+    zh="  {count:>6}  內容完全相同而重複給予,僅計一次",
+)
+WHICH = Text(
+    en="Which files: run it again with --outcomes FILE.csv. What a code means: "
+    "trifed explain CODE.",
+    zh="要知道是哪些檔案,請加上 --outcomes FILE.csv 再執行一次;代碼說明:trifed explain CODE。",
+)
+RULES = Text(en="Show what the intake accepts and removes.", zh="顯示收錄與去識別化規則。")
 
 NONE = Text(en="none", zh="無")
 
@@ -39,6 +57,9 @@ LABELS = Text(en="labels: {labels}", zh="標籤:{labels}")
 
 QUARANTINED = Text(en="quarantined: {codes}", zh="隔離:{codes}")
 
+OUTCOME_HEADER = ("path", "state", "code")
+Outcome = Callable[[Path, str, str], None]
+
 app = typer.Typer()
 
 
@@ -54,18 +75,66 @@ def ingest(
             )
         ),
     ] = None,
+    outcomes: Annotated[
+        Path | None,
+        typer.Option(
+            help=help_text(
+                "write what became of each file here (CSV with paths, mode 0600)",
+                "將每個檔案的結果寫入此 CSV(含路徑,權限 0600)",
+            )
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Take in files."""
     from clients.data.intake.ingest import ingest as take_in
 
-    report = take_in(data_of(home), path, labels=labels)
+    with bar(TAKING, quiet=json_) as told, outcome_file(outcomes) as outcome:
+        report = take_in(data_of(home), path, labels=labels, progress=told, outcome=outcome)
     record_intake(home, report.new)
     if json_:
         emit(report.as_json())
         return
-    found = ", ".join(f"{code} {n}" for code, n in sorted(report.quarantined.items()))
-    say(TAKEN, **{**plain(report), "quarantined": found or t(NONE)})
+    say(TAKEN, **plain(report))
+    for code, count in sorted(report.quarantined.items()):
+        kind = error_of_code(code)
+        what = kind.in_general(settings.language()) if kind else ""
+        say(KEPT_OUT, code=code, count=count, what=what)
+    if report.duplicates:
+        say(TWICE, count=report.duplicates)
+    if report.quarantined and outcomes is None:
+        say(WHICH)
+
+
+@app.command(help=t(RULES))
+def rules(
+    home: Home,
+    template: Annotated[
+        bool,
+        typer.Option("--template", help=help_text("print a file to begin with", "印出範本")),
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Show the rules of the intake."""
+    from clients.data.intake.rules import TEMPLATE, read_rules
+
+    if template:
+        typer.echo(TEMPLATE, nl=False)
+        return
+    found = read_rules(data_of(home))
+    shown = {
+        "modalities": list(found.modalities),
+        "body_parts": list(found.body_parts),
+        "retain": sorted(option.column for option in found.options),
+        "largest_file_mb": found.limits.file_bytes >> 20,
+        "seconds_per_file": found.timeout_s,
+        "memory_per_reader_mb": found.memory_bytes >> 20,
+    }
+    if json_:
+        emit(shown)
+        return
+    for key, value in shown.items():
+        typer.echo(f"{key} = {json.dumps(value)}")
 
 
 @app.command(help=t(CATALOGUE))
@@ -83,3 +152,17 @@ def catalogue(home: Home, json_: Json = False) -> None:
     say(LABELS, labels=", ".join(found["labels"]) or t(NONE))
     codes = ", ".join(f"{code} {count}" for code, count in sorted(found["quarantined"].items()))
     say(QUARANTINED, codes=codes or t(NONE))
+
+
+@contextmanager
+def outcome_file(path: Path | None) -> Iterator[Outcome | None]:
+    """Write what became of each file, readable by its owner alone: paths may name patients."""
+    if path is None:
+        yield None
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8", newline="") as out:
+        path.chmod(0o600)
+        writer = csv.writer(out)
+        writer.writerow(OUTCOME_HEADER)
+        yield lambda file, state, code: writer.writerow((os.fsdecode(file), state, code))

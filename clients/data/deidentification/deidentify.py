@@ -4,14 +4,13 @@
 a report of tag and action, never a value. What `Profile` decides is done here:
 UIDs and dates are replaced by keyed ones, coded text stays only in standard
 coding schemes, numbers and code strings stay only if they are spelled as such,
-text that stays is written as UTF-8, file meta and preamble are made anew, text
-segments of compressed frames and unused pixel bits are blanked. Last, every
-text that stays is searched for the identifiers that were removed from the same
-file. Pixels are not searched for text: see docs/deidentification.md.
+text that stays is written as UTF-8, file meta and preamble are made anew, what
+hides beside the picture is blanked (`frames`). Last, everything that stays is
+searched for the identifiers that were removed from the same file (`sweep`).
+Pixels are not searched for text here: the caller says what it did about them.
 """
 
 import re
-import struct
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -19,83 +18,100 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TypeGuard
 
-import numpy as np
-from pydicom.charset import python_encoding
 from pydicom.uid import UID_dictionary
 
+from clients.data.deidentification.charsets import decode, encodings_of
+from clients.data.deidentification.frames import blank_pixels
+from clients.data.deidentification.frames import frames_of as frames_of
 from clients.data.deidentification.profile import (
     BULK_VRS,
     CODED,
+    EMPTIED_NUMBERS,
     TEXT_VRS,
     TIMEZONE,
     Action,
+    Option,
     Profile,
+    Rule,
 )
-from clients.data.dicom.elements import (
-    PIXEL_DATA,
-    Element,
-    Part10,
-    fragments_of,
-    vrs_of,
+from clients.data.deidentification.safe_private import creator_tag, creators_in, safe_attribute
+from clients.data.deidentification.statement import (
+    BURNED_IN,
+    CHARSET,
+    NOT_INSPECTED,
+    OWN,
+    PixelStatement,
+    may_keep_burned_in,
+    new_meta,
+    statement,
 )
+from clients.data.deidentification.sweep import REPLACEMENT, Identifiers, words_of
+from clients.data.deidentification.tables import TABLES, cut_tables
+from clients.data.dicom.elements import PIXEL_DATA, Element, Part10
 from clients.data.people.pseudonyms import Pseudonyms
 from federation.errors.data import IdentityMissingError
 
-IMPLEMENTATION_UID = "2.25.299792458017421630912650463"
-IMPLEMENTATION_NAME = "TRIFED_0_1"
-DUMMY_TEXT = b"REMOVED"
+DUMMY_TEXT = REPLACEMENT.encode()
 DUMMIES = {"DA": b"19000101", "DT": b"19000101", "TM": b"000000"}
 OLDEST_AGE_Y = 90
-SHORTEST_SWEPT = 3
-SHORTEST_INSIDE = 6
 LONGEST_TEXT = 64
 
 SOP_CLASS, SOP_INSTANCE = 0x00080016, 0x00080018
 STUDY, SERIES = 0x0020000D, 0x0020000E
 PATIENT_ID, PATIENT_NAME, ISSUER = 0x00100020, 0x00100010, 0x00100021
-CHARSET, PATIENT_AGE = 0x00080005, 0x00101010
-OWN = frozenset({CHARSET, 0x00120062, 0x00120063, 0x00120064, 0x00280303})
-"""Attributes that this module writes itself."""
-NUMBERS_OF_A_PERSON = frozenset({0x00080050, 0x00200010, 0x00380010, 0x00380060})
-"""Accession number, study id, admission id, service episode id."""
-PERSONAL = frozenset(
-    {0x00100010, 0x00100020, 0x00100050, 0x00101000, 0x00101001, 0x00101005, 0x00101040}
+BIRTH_DATE, PATIENT_AGE = 0x00100030, 0x00101010
+IDENTIFYING = frozenset(
+    {0x00080050, 0x00200010, 0x00380010, 0x00380060}
+    # of group 0010: ids, names, address, telephone, military and responsible person
+    | {0x00100010, 0x00100020, 0x00100050, 0x00101000, 0x00101001, 0x00101005, 0x00101040}
     | {0x00101060, 0x00101080, 0x00101090, 0x00102154, 0x00102155, 0x00102297, 0x00102299}
 )
-"""Of group 0010: ids, names, address, telephone, military and responsible person."""
+"""Whose words point at a person; first accession number, study, admission, episode id."""
+OF_A_PLACE = frozenset({0x00080080, 0x00081010, 0x00181000})
+"""Institution, station, serial number: looked for too, but for words that all use."""
 
 SCHEMES = frozenset(
     {"DCM", "SCT", "SRT", "SNM3", "LN", "UCUM", "RADLEX", "FMA", "UMLS", "MDC", "NCIt"}
     | {"BI", "I10", "I11", "ACR", "CTV3", "ISO639_2", "ISO3166_1", "RFC5646", "PUBCHEM_CID"}
 )
 
-_PLAIN = re.compile(rb"[ -~]*")
 _SPELLING = {
     "CS": re.compile(rb"[A-Za-z0-9 _.+/-]{0,16}"),
     "DS": re.compile(rb" *[0-9eE+.-]{0,16} *"),
     "IS": re.compile(rb" *[0-9+-]{0,12} *"),
     "AS": re.compile(rb"([0-9]{3}[DWMY])?"),
+    "UI": re.compile(rb"[0-9.]{0,64}"),
+    "DA": re.compile(rb"([0-9]{8})?"),
+    "DT": re.compile(rb"([0-9]{4,14}(\.[0-9]{1,6})?([+-][0-9]{4})?)?"),
     "TM": re.compile(rb"([0-9]{2}(:?[0-9]{2}(:?[0-9]{2}(\.[0-9]{1,6})?)?)?)? *"),
 }
 _ZONE = re.compile(rb"[+-][0-9]{4} *")
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _DATE = re.compile(rb"([0-9]{4})\.?([0-9]{2})\.?([0-9]{2})")
+_DATE_REST = re.compile(rb"[0-9.]{0,13}([+-][0-9]{4})?")
+_SIZES = {"AT": 4, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}
+_TEXT = TEXT_VRS | {"CS"}
+_REMEMBERED = frozenset({Action.REMOVE, Action.EMPTY, Action.DUMMY, Action.PSEUDONYM})
+
+Done = tuple[Action, Element | None]
 
 
 @dataclass(frozen=True, slots=True)
 class ActionReport:
-    """What was done to each element: {("00100010", "P"): 1, …}; never a value.
+    """What was done to each element: {("00100010", Action.PSEUDONYM): 1, …}; never a value.
 
-    An element inside sequences is written with its path, ``00081140/00081155``.
+    An element inside sequences is written with its path, ``00081140/00081155``. What
+    went with a sequence that was removed is not listed by itself.
     """
 
-    actions: Counter[tuple[str, str]]
+    actions: Counter[tuple[str, Action]]
 
     def as_json(self) -> dict[str, dict[str, int]]:
         """Return {action: {tag path: count}}."""
         found: dict[str, dict[str, int]] = {}
-        for (tag, action), count in sorted(self.actions.items()):
-            found.setdefault(action, {})[tag] = count
+        for (tag, action), count in sorted(
+            self.actions.items(), key=lambda entry: (entry[0][0], entry[0][1].value)
+        ):
+            found.setdefault(action.value, {})[tag] = count
         return found
 
 
@@ -120,19 +136,38 @@ class _Pass:
     patient: str
     shift_days: int
     order: str
-    charsets: list[str]
-    actions: Counter[tuple[str, str]] = field(default_factory=Counter)
-    identifiers: set[str] = field(default_factory=set)
-    kept_text: list[tuple[list[Element], Element, str]] = field(default_factory=list)
+    charsets: tuple[str, ...]
+    keep_burned_in: bool
+    actions: Counter[tuple[str, Action]] = field(default_factory=Counter)
+    identifiers: Identifiers = field(default_factory=Identifiers)
+    kept: list[tuple[list[Element], Element, str]] = field(default_factory=list)
 
 
-def deidentify(file: Part10, profile: Profile, pseudonyms: Pseudonyms) -> Deidentified:
+def deidentify(
+    file: Part10,
+    profile: Profile,
+    pseudonyms: Pseudonyms,
+    *,
+    pixels: PixelStatement = NOT_INSPECTED,
+    also: Sequence[str] = (),
+) -> Deidentified:
     """Return `file` under the basic profile with the profile's options.
+
+    Parameters
+    ----------
+    pixels
+        What the caller did about text in the picture; the file will say that.
+    also
+        More text that may name the patient, such as the parts of the file's path.
 
     Raises
     ------
     IdentityMissingError
         If it lacks Patient ID or the study, series or instance UID.
+    TooManyIdentifiersError
+        If it names more people than can be looked for.
+    UncleanableFramesError
+        If its pixels are compressed in a way that hides text from us.
     """
     source = source_identity(file)
     work = _Pass(
@@ -141,26 +176,34 @@ def deidentify(file: Part10, profile: Profile, pseudonyms: Pseudonyms) -> Deiden
         patient=pseudonyms.patient(source),
         shift_days=pseudonyms.shift_days(source),
         order=file.encoding.order,
-        charsets=_charsets(file.text(CHARSET)),
+        charsets=encodings_of(file.text(CHARSET)),
+        keep_burned_in=may_keep_burned_in(file, pixels),
     )
+    work.identifiers.add_words(also)
+    for tag in (STUDY, SERIES, SOP_INSTANCE):
+        work.identifiers.add_uid(file.text(tag))
     kept = _dataset(work, file.dataset, path="")
     _sweep(work)
-    _blank_pixels(kept, file)
-    kept += _statement(profile, file)
+    stated = statement(profile, pixels)
+    kept += stated
     kept.sort(key=lambda element: element.tag)
     instance = pseudonyms.uid(file.text(SOP_INSTANCE))
+    clean = Part10(
+        meta=new_meta(_uid(work, file.text(SOP_CLASS)), instance, file.transfer_syntax),
+        dataset=kept,
+        transfer_syntax=file.transfer_syntax,
+        encoding=file.encoding,
+    )
+    if blank_pixels(clean):
+        work.actions[f"{PIXEL_DATA:08X}", Action.BLANKED] += 1
+    _report_rest(work, file, [*stated, *clean.meta])
     return Deidentified(
-        file=Part10(
-            meta=_meta(file, instance),
-            dataset=kept,
-            transfer_syntax=file.transfer_syntax,
-            encoding=file.encoding,
-        ),
+        file=clean,
         patient=work.patient,
         study=pseudonyms.uid(file.text(STUDY)),
         series=pseudonyms.uid(file.text(SERIES)),
         instance=instance,
-        report=ActionReport(work.actions),
+        report=ActionReport(+work.actions),
     )
 
 
@@ -181,12 +224,12 @@ def source_identity(file: Part10) -> str:
     missing = [name for name, tag in needed.items() if not file.text(tag)]
     if missing:
         raise IdentityMissingError(missing=", ".join(missing))
-    encodings = _charsets(file.text(CHARSET))
+    encodings = encodings_of(file.text(CHARSET))
     element = file.index[PATIENT_ID]
     issuer = file.index.get(ISSUER)
     return patient_source(
-        _decode(element.value, encodings) or element.value.hex(),
-        "" if issuer is None else _decode(issuer.value, encodings) or "",
+        decode(element.value, encodings) or element.value.hex(),
+        "" if issuer is None else decode(issuer.value, encodings) or "",
     )
 
 
@@ -199,66 +242,108 @@ def patient_source(patient_id: str, issuer: str = "") -> str:
 def _dataset(work: _Pass, elements: Sequence[Element], path: str) -> list[Element]:
     """Return the elements that stay, changed as the profile says."""
     kept: list[Element] = []
-    coded = _is_standard_code(elements)
+    outer = work.charsets
+    rule_of, actions, everything = work.profile.rule, work.actions, work.kept
+    coded: bool | None = None
+    private: list[Element] = []
+    tables = False
     for element in elements:
-        name = f"{path}{element.tag:08X}"
-        action = _action(work, element, coded)
-        done = _do(work, action, element, name)
-        if done is None:
-            action = Action.REMOVE
-        else:
+        tag = element.tag
+        if tag & 0x10000:
+            private.append(element)
+            continue
+        name = f"{path}{tag:08X}"
+        if path and tag == CHARSET:  # an item may have a character set of its own
+            work.charsets = encodings_of(element.text())
+        rule = rule_of(tag)
+        action = rule.action
+        if tag in CODED and action is Action.KEEP:
+            coded = _is_standard_code(elements) if coded is None else coded
+            action = action if coded else Action.DUMMY
+        action, done = _do(work, action, element, rule, name)
+        if done is not None:
             kept.append(done)
-            if action is Action.KEEP and element.vr in TEXT_VRS | {"CS"}:
-                work.kept_text.append((kept, done, name))
-        if action in (Action.REMOVE, Action.EMPTY, Action.DUMMY, Action.PSEUDONYM):
-            _remember(work, element)
-        work.actions[name if not element.tag >> 16 & 1 else f"{path}private", action.value] += 1
+            tables = tables or tag in TABLES
+            if action is Action.KEEP and not done.fragments and tag != PIXEL_DATA:
+                everything.append((kept, done, name))
+        if action in _REMEMBERED:
+            _remember(work, element, rule.vrs)
+        actions[name, action] += 1
+    if private:
+        _keep_safe(work, kept, private, path)
+    if tables:
+        cut_tables(kept, work.order)
+    work.charsets = outer
+    return _last_of_each(kept)
+
+
+def _last_of_each(kept: list[Element]) -> list[Element]:
+    """Return the elements without those that a later one of the same tag replaces."""
+    by_tag = {element.tag: element for element in kept}
+    if len(by_tag) != len(kept):
+        kept[:] = by_tag.values()
     return kept
 
 
-def _action(work: _Pass, element: Element, coded: bool) -> Action:
+def _keep_safe(work: _Pass, kept: list[Element], elements: Sequence[Element], path: str) -> None:
+    """Add to `kept` the private elements on the list of safe ones, if that option was chosen."""
+    allowed = Option.SAFE_PRIVATE in work.profile.options
+    creators = creators_in(elements) if allowed else {}
+    needed: dict[int, str] = {}
+    for element in elements:
+        safe = safe_attribute(element.tag, creators) if allowed else None
+        name = f"{path}{element.tag:08X}"
+        done = None
+        if safe is not None:
+            done = _kept(work, element, Rule(Action.KEEP, (safe.vr,), safe.most_values))
+        if done is None or safe is None:
+            _remember(work, element, ())
+            work.actions[name, Action.REMOVE] += 1
+            continue
+        kept.append(done)
+        needed[creator_tag(element.tag)] = safe.creator
+        work.kept.append((kept, done, name))
+        work.actions[name, Action.KEEP] += 1
+    for tag, creator in needed.items():
+        kept.append(Element(tag, "LO", creator.encode()))
+        work.actions[f"{path}{tag:08X}", Action.REMOVE] -= 1
+        work.actions[f"{path}{tag:08X}", Action.KEEP] += 1
+
+
+def _do(work: _Pass, action: Action, element: Element, rule: Rule, path: str) -> Done:
+    """Return what was really done, and what stands for the element from now on."""
     tag = element.tag
-    if tag in OWN:
-        return Action.REMOVE
-    action = work.profile.action(tag)
-    if action is Action.KEEP and tag in CODED and not coded:
-        return Action.DUMMY
-    allowed = vrs_of(tag)
-    if action is not Action.REMOVE and element.vr not in allowed and element.vr != "UN":
-        return Action.REMOVE  # a value in another form than the standard's is not understood
-    return action
-
-
-def _do(work: _Pass, action: Action, element: Element, path: str) -> Element | None:
-    """Return what stands for the element from now on, None when it goes."""
-    tag, vr = element.tag, _true_vr(element)
-    if action is Action.REMOVE or (element.items is not None) != (vr == "SQ"):
-        return None
+    if action is Action.REMOVE or tag in OWN or (tag == BURNED_IN and not work.keep_burned_in):
+        return Action.REMOVE, None
+    vr = element.vr if element.vr in rule.vrs else rule.vrs[0]
     if action is Action.EMPTY:
-        return Element(tag, vr, items=[] if vr == "SQ" else None)
+        return action, Element(tag, vr, items=[] if vr == "SQ" else None)
+    if action is Action.PSEUDONYM:
+        return action, Element(tag, vr, work.patient.encode())
+    if action is Action.DUMMY:
+        done = _dummy(tag, vr)
+        return (Action.REMOVE if done is None else action), done
+    if (element.items is not None) != (vr == "SQ"):
+        return Action.REMOVE, None
     if action is Action.RECURSE:
         items = [_dataset(work, item, path + "/") for item in element.items or ()]
-        return Element(tag, vr, items=items)
-    if action is Action.DUMMY:
-        return _dummy(tag, vr)
-    if action is Action.PSEUDONYM:
-        return Element(tag, vr, work.patient.encode())
+        return action, Element(tag, vr, items=items)
     if action is Action.UID:
-        return Element(tag, "UI", _uids(work, element).encode())
+        uids = _uids(work, element)
+        kept = uids == element.text()
+        return Action.KEEP if kept else action, Element(tag, "UI", uids.encode())
     if action is Action.SHIFT:
         return _shifted(work, element, vr)
-    return _kept(work, element, vr)
-
-
-def _true_vr(element: Element) -> str:
-    """Return the VR, the dictionary's where the file says unknown (UN)."""
-    if element.vr != "UN":
-        return element.vr
-    return (vrs_of(element.tag) or ("UN",))[0]
+    done = _kept(work, element, rule)
+    if done is not None:
+        return action, done
+    if tag in EMPTIED_NUMBERS:
+        return Action.EMPTY, Element(tag, vr)
+    return Action.REMOVE, None
 
 
 def _dummy(tag: int, vr: str) -> Element | None:
-    if vr in TEXT_VRS or vr == "CS":
+    if vr in _TEXT:
         return Element(tag, vr, DUMMY_TEXT)
     if vr in DUMMIES:
         return Element(tag, vr, DUMMIES[vr])
@@ -275,41 +360,60 @@ def _uid(work: _Pass, source: str) -> str:
     return source if not source or source in UID_dictionary else work.pseudonyms.uid(source)
 
 
-def _shifted(work: _Pass, element: Element, vr: str) -> Element:
+def _shifted(work: _Pass, element: Element, vr: str) -> Done:
     """Move dates back by the patient's days; times of day stay; what is no date is emptied."""
     if vr == "TM":
         ok = all(_SPELLING["TM"].fullmatch(part) for part in element.value.split(b"\\"))
-        return Element(element.tag, vr, element.value if ok else b"")
-    moved = [_moved(part.strip(b" \0"), work.shift_days) for part in element.value.split(b"\\")]
-    return Element(element.tag, vr, b"\\".join(moved))
+        moved = element.value if ok else b""
+    else:
+        work.identifiers.add_dates(element.value)
+        parts = element.value.split(b"\\")
+        moved = b"\\".join(_moved(part.strip(b" \0"), work.shift_days) for part in parts)
+    emptied = bool(element.value.strip(b" \0")) and not moved.strip(b"\\")
+    return Action.EMPTY if emptied else Action.SHIFT, Element(element.tag, vr, moved)
 
 
 def _moved(value: bytes, days: int) -> bytes:
     found = _DATE.match(value)
     rest = value[found.end() :] if found else b""
-    if not found or not re.fullmatch(rb"[0-9.]{0,13}([+-][0-9]{4})?", rest):
+    if not found or not _DATE_REST.fullmatch(rest):
         return b""
+    year, month, day = found.groups()
     try:
-        moved = date(*(int(part) for part in found.groups())) - timedelta(days=days)
+        moved = date(int(year), int(month), int(day)) - timedelta(days=days)
     except (ValueError, OverflowError):
         return b""
-    return moved.strftime("%Y%m%d").rjust(8, "0").encode() + rest
+    return b"%04d%02d%02d%b" % (moved.year, moved.month, moved.day, rest)
 
 
-def _kept(work: _Pass, element: Element, vr: str) -> Element | None:
-    """Return the element if its value is spelled as its VR demands."""
-    value = element.value
-    if element.tag == PATIENT_AGE:
-        return Element(element.tag, vr, _age(value.strip(b" \0")))
-    if element.tag == TIMEZONE:
-        return Element(element.tag, vr, value) if _ZONE.fullmatch(value) else None
-    if vr in TEXT_VRS:
-        text = _decode(value, work.charsets)
-        return Element(element.tag, vr, text.encode()) if _fits(text) else None
-    spelling = _SPELLING.get(vr)
-    if spelling and not all(spelling.fullmatch(p) for p in value.rstrip(b" \0").split(b"\\")):
+def _kept(work: _Pass, element: Element, rule: Rule) -> Element | None:
+    """Return the element if its value is spelled as its VR demands, else None."""
+    tag, value, vr = element.tag, element.value, element.vr
+    if vr == "UN":
+        vr = rule.vrs[0]
+        if work.order == ">" and vr in _SIZES:  # UN holds little endian (PS3.5 6.2.2)
+            return None
+    if vr not in rule.vrs or element.items is not None:
         return None
-    return Element(element.tag, vr, value, fragments=element.fragments)
+    if vr in _SIZES:
+        count, rest = divmod(len(value), _SIZES[vr])
+        return None if rest or count > rule.most_values else Element(tag, vr, value)
+    if vr in BULK_VRS:
+        return Element(tag, vr, value, fragments=element.fragments)
+    if tag == PATIENT_AGE:
+        return Element(tag, vr, _age(value.strip(b" \0")))
+    if tag == TIMEZONE:
+        return Element(tag, vr, value) if _ZONE.fullmatch(value) else None
+    if value.count(b"\\") >= rule.most_values:
+        return None
+    if vr in TEXT_VRS:
+        text = decode(value, work.charsets)
+        return Element(tag, vr, text.encode()) if _fits(text) else None
+    spelling = _SPELLING[vr]
+    bare = value.rstrip(b" \0")
+    if b"\\" not in bare:
+        return Element(tag, vr, bare) if spelling.fullmatch(bare) else None
+    return Element(tag, vr, bare) if all(map(spelling.fullmatch, bare.split(b"\\"))) else None
 
 
 def _fits(text: str | None) -> TypeGuard[str]:
@@ -331,161 +435,63 @@ def _is_standard_code(elements: Sequence[Element]) -> bool:
     return any(e.tag == 0x00080102 and e.text() in SCHEMES for e in elements)
 
 
-def _charsets(declared: str) -> list[str]:
-    """Return Python encodings for Specific Character Set; none when it is not understood."""
-    terms = [term.strip() for term in declared.split("\\")] if declared else [""]
-    found = [python_encoding.get(term) for term in terms]
-    return [encoding for encoding in found if encoding] if all(found) else []
-
-
-def _decode(value: bytes, charsets: Sequence[str]) -> str | None:
-    """Return text, None when it is not in the declared character sets."""
-    if _PLAIN.fullmatch(value):
-        return value.decode("ascii").strip(" ")
-    if b"\x1b" in value or not charsets:
-        return None
-    try:
-        text = value.decode(charsets[0])
-    except (UnicodeDecodeError, LookupError):
-        return None
-    clean = text.strip(" \0")
-    return clean if clean.isprintable() else None
-
-
-def _remember(work: _Pass, element: Element) -> None:
+def _remember(work: _Pass, element: Element, vrs: Sequence[str]) -> None:
     """Keep the words of a removed identifier, to search for them in what stays."""
     for item in element.items or ():
         for child in item:
-            _remember(work, child)
-    if not _identifies(element) or len(element.value) > 1024:
-        return
-    for word in _words(_decode(element.value, work.charsets) or ""):
-        wide = any(ord(letter) > 0x2E80 for letter in word)
-        if len(word) >= SHORTEST_SWEPT or (wide and len(word) >= 2):
-            work.identifiers.add(word)
-
-
-def _identifies(element: Element) -> bool:
-    """Tell whether an element's words point at a person: names, ids, addresses, phones."""
-    if element.vr == "PN" or element.tag in NUMBERS_OF_A_PERSON:
-        return True
-    return element.tag >> 16 == 0x0010 and element.tag in PERSONAL and element.vr in TEXT_VRS
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in re.split(r"[\s^=\\,;/()]+", text.casefold()) if word]
+            _remember(work, child, work.profile.rule(child.tag).vrs)
+    tag = element.tag
+    if tag == BIRTH_DATE:
+        work.identifiers.add_dates(element.value, of_birth=True)
+    elif element.vr == "PN" or "PN" in vrs or tag in IDENTIFYING:
+        work.identifiers.add_value(element.value, work.charsets)
+    elif tag in OF_A_PLACE:
+        work.identifiers.add_place(element.value, work.charsets)
+    elif element.vr in ("DA", "DT"):
+        work.identifiers.add_dates(element.value)
 
 
 def _sweep(work: _Pass) -> None:
-    """Take out any text that stayed but holds a word of what was removed."""
-    if not work.identifiers:
+    """Take out of what stayed every value that holds an identifier which was removed."""
+    found = work.identifiers
+    text = b"\n".join(e.value for _, e, _ in work.kept if e.vr in _TEXT).lower()
+    numbers = b"\n".join(e.value for _, e, _ in work.kept if e.vr not in _TEXT).lower()
+    said = words_of(text.decode("utf-8", "replace"))
+    if found.words.isdisjoint(said) and not found.may_be_in(numbers, text):
         return
-    long = [word for word in work.identifiers if len(word) >= SHORTEST_INSIDE]
-    for owner, element, path in work.kept_text:
-        text = element.value.decode("utf-8", "replace").casefold()
-        if work.identifiers.isdisjoint(_words(text)) and not any(word in text for word in long):
-            continue
-        owner.remove(element)
-        work.actions[path, Action.KEEP.value] -= 1
-        work.actions[path, Action.SWEPT.value] += 1
-    work.actions += Counter()
+    for owner, element, path in work.kept:
+        swept = _swept(found, element)
+        if swept is not element.value:
+            work.actions[path, Action.KEEP] -= 1
+            work.actions[path, Action.SWEPT] += 1
+        if swept is None and element.tag in EMPTIED_NUMBERS:
+            element.value = b""
+        elif swept is None:
+            owner[:] = [other for other in owner if other is not element]
+        else:
+            element.value = swept
 
 
-def _blank_pixels(kept: list[Element], file: Part10) -> None:
-    """Blank what hides beside the picture: text in compressed frames, unused bits, a tail."""
-    for element in kept:
-        if element.tag == PIXEL_DATA and element.fragments:
-            element.value = _without_comments(element.value)
-        elif element.tag == PIXEL_DATA:
-            element.value = _only_stored_bits(_without_tail(element.value, file), file)
-
-
-def _without_tail(value: bytes, file: Part10) -> bytes:
-    """Cut native pixels to the length that the image's attributes give."""
-    bits = file.number(0x00280010, 0) * file.number(0x00280011, 0) * file.number(0x00280100, 0)
-    bits *= file.number(0x00280002, 1) * frames_of(file)
-    if file.text(0x00280004) == "YBR_FULL_422":
-        bits = bits * 2 // 3
-    length = (bits + 7) // 8
-    return value[: length + length % 2] if 0 < length < len(value) else value
-
-
-def frames_of(file: Part10) -> int:
-    """Return Number of Frames, 1 when it is absent or no number."""
-    text = file.text(0x00280008)
-    return int(text) if text.isdecimal() and text.isascii() else 1
-
-
-def _without_comments(value: bytes) -> bytes:
-    """Zero comment and application segments of JPEG and JPEG 2000 frames, lengths unchanged."""
-    out = bytearray(value)
-    for start, end in list(fragments_of(value))[1:]:
-        if value[start : start + 2] == b"\xff\xd8":
-            _blank_segments(out, start + 2, end, stop=0xDA, blank=_JPEG_TEXT)
-        elif value[start : start + 4] == b"\xff\x4f\xff\x51":
-            _blank_segments(out, start + 2, end, stop=0x90, blank=frozenset({0x64}))
-    return bytes(out)
-
-
-_JPEG_TEXT = frozenset({0xFE} | set(range(0xE1, 0xF0)) - {0xE8, 0xEE})
-"""COM and APPn; APP0 (JFIF), APP8 (SPIFF, HP colour) and APP14 (Adobe) change decoding."""
-
-
-def _blank_segments(out: bytearray, at: int, end: int, *, stop: int, blank: frozenset[int]) -> None:
-    while at + 4 <= end and out[at] == 0xFF and out[at + 1] != stop:
-        marker, length = out[at + 1], struct.unpack_from(">H", out, at + 2)[0]
-        last = min(at + 2 + length, end)
-        if marker in blank:
-            out[at + 4 : last] = bytes(max(0, last - at - 4))
-        at = last if last > at else end
-
-
-def _only_stored_bits(value: bytes, file: Part10) -> bytes:
-    """Return native pixels with the bits outside Bits Stored cleared or sign-extended."""
-    allocated, stored = file.number(0x00280100, 0), file.number(0x00280101, 0)
-    high = file.number(0x00280102, stored - 1)
-    if allocated not in (8, 16, 32) or not 0 < stored < allocated or high != stored - 1:
-        return value
-    signed = file.number(0x00280103, 0) == 1
-    kind = np.dtype(f"{file.encoding.order}{'i' if signed else 'u'}{allocated // 8}")
-    usable = len(value) - len(value) % kind.itemsize
-    samples = np.frombuffer(value[:usable], kind)
-    low, most = (
-        (-(1 << (stored - 1)), (1 << (stored - 1)) - 1) if signed else (0, (1 << stored) - 1)
-    )
-    if not samples.size or (samples.max() <= most and samples.min() >= low):
-        return value  # the usual case: no copy
-    spare = allocated - stored
-    return ((samples << spare) >> spare).astype(kind).tobytes()
-
-
-def _statement(profile: Profile, file: Part10) -> list[Element]:
-    """Return the attributes that say what was done (PS3.15 E.1.1, CID 7050)."""
-    codes = [
-        [
-            Element(0x00080100, "SH", code.encode()),
-            Element(0x00080102, "SH", b"DCM"),
-            Element(0x00080104, "LO", meaning.encode()),
+def _swept(found: Identifiers, element: Element) -> bytes | None:
+    """Return the value without identifiers; itself when it has none, None when it must go."""
+    if element.vr in _TEXT:
+        parts = element.value.decode("utf-8", "replace").split("\\")
+        clean = [
+            REPLACEMENT if found.in_text(part, coded=element.vr == "CS") else part for part in parts
         ]
-        for code, meaning in profile.codes
-    ]
-    dated = any(code == "113107" for code, _ in profile.codes)
-    return [
-        Element(CHARSET, "CS", b"ISO_IR 192"),
-        Element(0x00120062, "CS", b"YES"),
-        Element(0x00120063, "LO", "\\".join(profile.method).encode()),
-        Element(0x00120064, "SQ", items=codes),
-        Element(0x00280303, "CS", b"MODIFIED" if dated else b"REMOVED"),
-    ]
+        return element.value if clean == parts else "\\".join(clean).encode()
+    if element.vr in ("DS", "IS"):
+        return None if found.in_number(element.value) else element.value
+    return None if found.in_bytes(element.value) else element.value
 
 
-def _meta(file: Part10, instance: str) -> list[Element]:
-    """Return a new file meta group; nothing of the old one stays but the two classes."""
-    return [
-        Element(0x00020001, "OB", b"\0\1"),
-        Element(0x00020002, "UI", file.text(SOP_CLASS).encode()),
-        Element(0x00020003, "UI", instance.encode()),
-        Element(0x00020010, "UI", file.transfer_syntax.encode()),
-        Element(0x00020012, "UI", IMPLEMENTATION_UID.encode()),
-        Element(0x00020013, "SH", IMPLEMENTATION_NAME.encode()),
-    ]
+def _report_rest(work: _Pass, file: Part10, written: Sequence[Element]) -> None:
+    """Add to the report what is not in the dataset: preamble, file meta, the statement."""
+    ours = {element.tag for element in written}
+    for tag in ours:
+        work.actions[f"{tag:08X}", Action.STATED] += 1
+    for element in file.meta:
+        if element.tag not in ours and element.tag & 0xFFFF:
+            work.actions[f"{element.tag:08X}", Action.REMOVE] += 1
+    if file.preamble:
+        work.actions["preamble", Action.REMOVE] += 1

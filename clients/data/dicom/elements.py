@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NoReturn
 
 from pydicom.datadict import dictionary_VR
 from pydicom.uid import (
@@ -35,6 +36,8 @@ ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
 SEQUENCE_END = 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
+COPIED_BYTES = 1 << 16
+"""Values from this length on are handed on as they are when a file is written."""
 
 LONG_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 SHORT_VRS = frozenset(
@@ -42,6 +45,11 @@ SHORT_VRS = frozenset(
     | {"SL", "SS", "ST", "TM", "UI", "UL", "US"}
 )
 _VR_OF = {name.encode(): name for name in LONG_VRS | SHORT_VRS}
+_SHORT_VR_OF = {name.encode(): name for name in SHORT_VRS}
+_CODE_OF = {name: code for code, name in _VR_OF.items()}
+_SHORT_HEADERS = {"<": struct.Struct("<HH2sH"), ">": struct.Struct(">HH2sH")}
+_LONG_HEADERS = {"<": struct.Struct("<HH2sHI"), ">": struct.Struct(">HH2sHI")}
+_IMPLICIT_HEADER = struct.Struct("<HHI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +66,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How elements are written: implicit or explicit VR, little or big endian."""
+    """How elements are written: implicit or explicit VR; `order` is struct's byte order."""
 
     implicit: bool
-    little: bool
-
-    @property
-    def order(self) -> str:
-        """Return struct's mark of the byte order."""
-        return "<" if self.little else ">"
+    order: str
 
 
-EXPLICIT_LITTLE = Encoding(implicit=False, little=True)
-IMPLICIT_LITTLE = Encoding(implicit=True, little=True)
-EXPLICIT_BIG = Encoding(implicit=False, little=False)
+EXPLICIT_LITTLE = Encoding(implicit=False, order="<")
+IMPLICIT_LITTLE = Encoding(implicit=True, order="<")
+EXPLICIT_BIG = Encoding(implicit=False, order=">")
 
 
 @dataclass(slots=True)
@@ -101,12 +104,16 @@ class Element:
 
 @dataclass(slots=True)
 class Part10:
-    """A whole file: its file meta elements, its dataset, how the dataset is encoded."""
+    """A whole file: its file meta elements, its dataset, how the dataset is encoded.
+
+    `preamble` tells whether the first 128 bytes of the source said anything.
+    """
 
     meta: list[Element]
     dataset: list[Element]
     transfer_syntax: str
     encoding: Encoding
+    preamble: bool = False
     index: dict[int, Element] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -161,29 +168,42 @@ def read_part10(content: bytes, limits: Limits) -> Part10:
         body, start = _inflate(content[walker.at :], limits), 0
     encoding = _encoding_of(syntax)
     dataset = _Walker(body, encoding, limits, at=start).elements(len(body))
-    return Part10(meta=meta, dataset=dataset, transfer_syntax=syntax, encoding=encoding)
+    return Part10(
+        meta=meta,
+        dataset=dataset,
+        transfer_syntax=syntax,
+        encoding=encoding,
+        preamble=any(content[:128]),
+    )
 
 
 def write_part10(file: Part10) -> bytes:
     """Return a file with an empty preamble; (0002,0000) is computed."""
+    return b"".join(write_parts(file))
+
+
+def write_parts(file: Part10) -> list[bytes | bytearray]:
+    """Return the same file in pieces, for `writelines`: pixels are never copied."""
     out = bytearray()
     for element in file.meta:
         _write(out, element, EXPLICIT_LITTLE)
     length = Element(0x00020000, "UL", struct.pack("<I", len(out)))
     head = bytearray(PREAMBLE)
     _write(head, length, EXPLICIT_LITTLE)
-    parts: list[bytes | bytearray] = []
+    head += out
+    parts: list[bytes | bytearray] = [head]
+    body = bytearray()
     for element in sorted(file.dataset, key=lambda item: item.tag):
-        if element.items is None:  # pixels are joined once, never copied on the way
-            before, after = _around(element, file.encoding)
-            parts += (before, element.value, after)
-        else:
-            sequence = bytearray()
-            _write(sequence, element, file.encoding)
-            parts.append(sequence)
+        if len(element.value) < COPIED_BYTES:
+            _write(body, element, file.encoding)
+            continue
+        before, after = _around(element, file.encoding)
+        parts += (body + before, element.value)
+        body = bytearray(after)
+    parts.append(body)
     if file.transfer_syntax == DeflatedExplicitVRLittleEndian:
-        parts = [_deflate(b"".join(parts))]
-    return b"".join((head, out, *parts))
+        return [head, _deflate(b"".join(parts[1:]))]
+    return parts
 
 
 def fragments_of(value: bytes) -> Iterator[tuple[int, int]]:
@@ -217,9 +237,11 @@ class _Walker:
 
     def _use(self, encoding: Encoding) -> None:
         self.encoding = encoding
+        self.unpack_short = _SHORT_HEADERS[encoding.order].unpack_from
         self.unpack_tag = struct.Struct(encoding.order + "HH").unpack_from
         self.unpack_u16 = struct.Struct(encoding.order + "H").unpack_from
         self.unpack_u32 = struct.Struct(encoding.order + "I").unpack_from
+        self.item_end = struct.pack(encoding.order + "HH", 0xFFFE, 0xE00D)
 
     def meta(self) -> list[Element]:
         """Read group 0002, which is always explicit little endian."""
@@ -232,17 +254,45 @@ class _Walker:
         """Read elements up to `end`, which the last one must meet exactly."""
         found: list[Element] = []
         while self.at < end:
-            found.append(self._element(end, depth))
+            if not self.encoding.implicit:
+                self._short_elements(found, end, depth)
+            if self.at < end:
+                found.append(self._element(end, depth))
         return found
+
+    def _short_elements(self, found: list[Element], end: int, depth: int) -> None:
+        """Append the run of elements of short explicit VRs that starts here: nearly all are."""
+        if depth > self.limits.depth:
+            self._refuse()
+        buffer, unpack, vr_of = self.buffer, self.unpack_short, _SHORT_VR_OF
+        at, last, room = self.at, end - 8, self.limits.elements - self.count
+        before = len(found)
+        while at <= last:
+            group, element, code, length = unpack(buffer, at)
+            vr = vr_of.get(code)
+            if vr is None or group == 0xFFFE:
+                break
+            stop = at + 8 + length
+            if stop > end:
+                raise CutFileError()
+            found.append(Element(group << 16 | element, vr, buffer[at + 8 : stop]))
+            at = stop
+            if len(found) - before > room:
+                self._refuse()
+        self.at = at
+        self.count += len(found) - before
+
+    def _refuse(self) -> NoReturn:
+        raise TooManyElementsError(
+            elements=self.limits.elements,
+            depth=self.limits.depth,
+            megabytes=self.limits.file_bytes >> 20,
+        )
 
     def _element(self, end: int, depth: int) -> Element:
         self.count += 1
         if self.count > self.limits.elements or depth > self.limits.depth:
-            raise TooManyElementsError(
-                elements=self.limits.elements,
-                depth=self.limits.depth,
-                megabytes=self.limits.file_bytes >> 20,
-            )
+            self._refuse()
         tag, vr, length = self._header(end)
         if length == UNDEFINED:
             return self._undefined(tag, vr, end, depth)
@@ -251,7 +301,7 @@ class _Walker:
             raise CutFileError()
         if vr == "SQ":
             return Element(tag, "SQ", items=self._items(stop, depth, closed=False))
-        value = bytes(self.buffer[self.at : stop])
+        value = self.buffer[self.at : stop]
         self.at = stop
         return Element(tag, vr, value)
 
@@ -317,7 +367,10 @@ class _Walker:
             if (group << 16 | element) == ITEM_END:
                 self.at += 8
                 return found
-            found.append(self._element(end, depth))
+            if not self.encoding.implicit:
+                self._short_elements(found, end, depth)
+            if self.at + 4 <= end and self.buffer[self.at : self.at + 4] != self.item_end:
+                found.append(self._element(end, depth))
         raise CutFileError()
 
     def _encapsulated(self, tag: int, vr: str, end: int) -> Element:
@@ -366,47 +419,43 @@ def _deflate(body: bytes) -> bytes:
 
 
 def _write(out: bytearray, element: Element, encoding: Encoding) -> None:
-    order = encoding.order
-    if element.items is not None:
-        value = bytearray()
-        for item in element.items:
-            inner = bytearray()
-            for child in item:
-                _write(inner, child, encoding)
-            value += struct.pack(order + "HHI", 0xFFFE, 0xE000, len(inner)) + inner
-        _header(out, element.tag, "SQ", len(value), encoding)
-        out += value
+    if element.items is None:
+        before, after = _around(element, encoding)
+        out += before
+        out += element.value
+        out += after
         return
-    before, after = _around(element, encoding)
-    out += before
-    out += element.value
-    out += after
+    value = bytearray()
+    for item in element.items:
+        inner = bytearray()
+        for child in item:
+            _write(inner, child, encoding)
+        value += struct.pack(encoding.order + "HHI", 0xFFFE, 0xE000, len(inner)) + inner
+    out += _header(element.tag, "SQ", len(value), encoding)
+    out += value
 
 
-def _around(element: Element, encoding: Encoding) -> tuple[bytearray, bytes]:
+def _around(element: Element, encoding: Encoding) -> tuple[bytes, bytes]:
     """Return what is written before and after an element's value."""
-    before = bytearray()
     if element.fragments:
-        _header(before, element.tag, element.vr, UNDEFINED, encoding)
+        before = _header(element.tag, element.vr, UNDEFINED, encoding)
         return before, struct.pack(encoding.order + "HHI", 0xFFFE, 0xE0DD, 0)
     length = len(element.value)
-    padding = b"" if length % 2 == 0 else _padding_of(element.vr)
-    _header(before, element.tag, element.vr, length + len(padding), encoding)
-    return before, padding
+    if length % 2 == 0:
+        return _header(element.tag, element.vr, length, encoding), b""
+    padding = b"\0" if element.vr in _ZERO_PADDED else b" "
+    return _header(element.tag, element.vr, length + 1, encoding), padding
 
 
-def _padding_of(vr: str) -> bytes:
-    return b"\0" if vr in ("UI", "OB", "OW", "UN") else b" "
+_ZERO_PADDED = frozenset({"UI", "OB", "OW", "UN"})
 
 
-def _header(out: bytearray, tag: int, vr: str, length: int, encoding: Encoding) -> None:
-    order = encoding.order
-    out += struct.pack(order + "HH", tag >> 16, tag & 0xFFFF)
+def _header(tag: int, vr: str, length: int, encoding: Encoding) -> bytes:
+    group, element = tag >> 16, tag & 0xFFFF
     if encoding.implicit:
-        out += struct.pack(order + "I", length)
-    elif vr in LONG_VRS:
-        out += vr.encode() + b"\0\0" + struct.pack(order + "I", length)
-    elif length > 0xFFFF:
-        out += b"UN\0\0" + struct.pack(order + "I", length)
-    else:
-        out += vr.encode() + struct.pack(order + "H", length)
+        return _IMPLICIT_HEADER.pack(group, element, length)
+    if vr in LONG_VRS:
+        return _LONG_HEADERS[encoding.order].pack(group, element, _CODE_OF[vr], 0, length)
+    if length > 0xFFFF:  # PS3.5 6.2.2: a value too long for its VR's length field goes as UN
+        return _LONG_HEADERS[encoding.order].pack(group, element, b"UN", 0, length)
+    return _SHORT_HEADERS[encoding.order].pack(group, element, _CODE_OF[vr], length)

@@ -1,0 +1,1 @@
+"""Text burned into pictures: found, and blanked or quarantined by policy."""

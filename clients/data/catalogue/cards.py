@@ -5,25 +5,36 @@ people add legal basis, approvals and the label process. Every count that fewer
 than ten patients make up is suppressed, and so is what a total would give away.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clients.data.catalogue.store import (
+from clients.data.catalogue.store import Catalogue, Instance, cohort_digest
+from clients.data.catalogue.suppression import (
+    SMALL,
     SMALLEST_CELL,
-    Catalogue,
-    Instance,
-    cohort_digest,
+    rounded,
     suppressed,
+    table,
 )
-from clients.data.cohort.load import PREPARATION, select
-from clients.data.deidentification.profile import DEFAULT_OPTIONS, Profile
+from clients.data.catalogue.tables import years_of
+from clients.data.cohort.cache import PREPARATION
+from clients.data.cohort.choice import choose
+from clients.data.cohort.definition import query_of
+from clients.data.cohort.query import CohortQuery
+from clients.data.deidentification.profile import Profile
+from clients.data.deidentification.statement import CLEAN_PIXELS
+from clients.data.intake.rules import read_rules
 from clients.data.people.optout import load_optouts
+from clients.data.pixeltext.policy import PixelText
 from federation.domain.recipe import Recipe
 from federation.domain.site import Site
 
+__all__ = ["age_band", "catalogue_summary", "cohort_counts", "dataset_card", "table"]
+
 AGE_BANDS = (18, 40, 60, 75)
+OTHER = "other"
+WHAT_MAY_LACK = ("sex", "age", "body_part", "view", "manufacturer", "study_year")
 
 
 def catalogue_summary(data: Path) -> dict[str, Any]:
@@ -41,7 +52,9 @@ def catalogue_summary(data: Path) -> dict[str, Any]:
         }
 
 
-def dataset_card(data: Path, recipe: Recipe, *, site: Site) -> dict[str, Any]:
+def dataset_card(
+    data: Path, recipe: Recipe, *, site: Site, cohort: str | None = None
+) -> dict[str, Any]:
     """Return what this node can say of the cohort a recipe would use.
 
     Raises
@@ -50,73 +63,97 @@ def dataset_card(data: Path, recipe: Recipe, *, site: Site) -> dict[str, Any]:
         If there is no image for the recipe.
     OptOutListError
         If it is unknown who opted out.
+    CohortFileError
+        If the hospital's definition of the cohort is not understood.
     """
-    chosen, opted_out = select(data, recipe)
+    choice = choose(data, recipe, cohort=cohort)
+    chosen = list(choice.images)
     with Catalogue(data) as catalogue:
         described = catalogue.described([item.instance for item in chosen])
     patients = {row["patient"]: row for row in described}
-    profile = Profile(DEFAULT_OPTIONS)
+    owners = [row["patient"] for row in described]
+    few = len(patients) < SMALLEST_CELL
+    rules = read_rules(data)
+    profile, inspected = Profile(rules.options), rules.pixel_text is not PixelText.DECLARED
     return {
         "site": str(site.id),
         "recipe": recipe.name,
+        "inclusion": {
+            "cohort": cohort,
+            "modalities": list(recipe.modalities),
+            **query_of(data, cohort).as_json(),
+        },
         "patients": suppressed(len(patients)),
-        "studies": suppressed(len({row["study"] for row in described})),
-        "images": suppressed(len(described)),
+        "studies": SMALL if few else suppressed(len({row["study"] for row in described})),
+        "images": SMALL if few else suppressed(len(described)),
         "label": recipe.label,
         "label_prevalence": _prevalence(chosen),
         "sex": table(row["sex"] or "unknown" for row in patients.values()),
         "age_band": table(age_band(row["age"]) for row in patients.values()),
-        "scanner": table(map(_scanner, described), patients=(row["patient"] for row in described)),
-        "period": None,
+        "modality": table((row["modality"] for row in described), patients=owners),
+        "body_part": table(
+            (row["body_part"] or "unknown" for row in described), patients=owners, fold=OTHER
+        ),
+        "scanner": table(map(_scanner, described), patients=owners, fold=OTHER),
+        "period": _period(described),
+        "missingness": {name: _missing(described, name) for name in WHAT_MAY_LACK},
         "deidentification": {
             "profile": profile.method[0],
             "table_sha256": profile.table.sha256,
-            "codes": [code for code, _ in profile.codes],
-            "pixels_inspected": False,
+            "codes": [code for code, _ in (*profile.codes, *([CLEAN_PIXELS] if inspected else []))],
+            "pixels_inspected": inspected,
         },
         "prepared_data_hash": str(cohort_digest(chosen)),
         "preparation": PREPARATION,
         "split_policy": "by patient, SHA-256 of study and pseudonym",
         "opt_out": {
-            "list_version": str(load_optouts(data).version),
-            "excluded": suppressed(opted_out),
+            "list_version": choice.optout_version,
+            "excluded": suppressed(choice.opted_out),
         },
     }
 
 
-def table(values: Iterable[str], *, patients: Iterable[str] | None = None) -> dict[str, int | str]:
-    """Return counts by value; those of fewer than ten patients are suppressed.
+def cohort_counts(data: Path, query: CohortQuery) -> dict[str, Any]:
+    """Return how many patients a question finds, by modality, body part, sex and age band.
 
-    While all suppressed ones together are still of fewer than ten, so that a total
-    would give them away, the next smallest is suppressed with them.
-
-    Parameters
-    ----------
-    patients
-        Whose each value is; every value is of another patient when left out.
+    Each number is rounded by itself (`rounded`) and need not add up to another: who
+    asks twice with one patient more or less sees mostly chance. For the hospital's
+    own staff. Those who opted out are not counted.
     """
-    listed = list(values)
-    owners = [str(n) for n in range(len(listed))] if patients is None else list(patients)
-    of: dict[str, set[str]] = {name: set() for name in listed}
-    for name, owner in zip(listed, owners, strict=True):
-        of[name].add(owner)
-    hidden: set[str] = set()
-    among: set[str] = set()
-    for name in sorted(of, key=lambda n: (len(of[n]), n)):
-        if len(of[name]) < SMALLEST_CELL or 0 < len(among) < SMALLEST_CELL:
-            hidden.add(name)
-            among |= of[name]
-    counts = Counter(listed)
-    return {n: "suppressed" if n in hidden else count for n, count in sorted(counts.items())}
+    optouts = load_optouts(data)
+    with Catalogue(data) as catalogue:
+        found, _ = catalogue.select(
+            modalities=(), label="", opted_out=optouts.patients, query=query
+        )
+        described = catalogue.described([item.instance for item in found])
+    parts: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "by_modality": lambda row: str(row["modality"]),
+        "by_body_part": lambda row: str(row["body_part"] or "unknown"),
+        "by_sex": lambda row: str(row["sex"] or "unknown"),
+        "by_age_band": lambda row: age_band(row["age"]),
+    }
+    return {
+        "patients": rounded({row["patient"] for row in described}),
+        **{name: _rounded_by(described, part) for name, part in parts.items()},
+    }
 
 
 def age_band(age: str) -> str:
     """Return the band of a DICOM age (``045Y``): under 18, 18-39, 40-59, 60-74, 75 and over."""
-    if len(age) != 4 or not age[:3].isdecimal():
+    years = years_of(age)
+    if years is None:
         return "unknown"
-    years = int(age[:3]) if age[3] == "Y" else 0
     places = sum(years >= limit for limit in AGE_BANDS)
     return ("under 18", "18-39", "40-59", "60-74", "75 and over")[places]
+
+
+def _rounded_by(
+    described: Sequence[Mapping[str, Any]], part: Callable[[Mapping[str, Any]], str]
+) -> dict[str, int | str]:
+    of: dict[str, set[str]] = {}
+    for row in described:
+        of.setdefault(part(row), set()).add(row["patient"])
+    return {name: rounded(patients) for name, patients in sorted(of.items())}
 
 
 def _prevalence(chosen: list[Instance]) -> dict[str, int | str]:
@@ -124,5 +161,24 @@ def _prevalence(chosen: list[Instance]) -> dict[str, int | str]:
     return table((label for label, _ in labelled), patients=(patient for _, patient in labelled))
 
 
-def _scanner(row: dict[str, str]) -> str:
+def _period(described: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
+    """Return the first and the last calendar year that ten patients or more have studies in."""
+    of: dict[int, set[str]] = {}
+    for row in described:
+        if row["study_year"] is not None:
+            of.setdefault(row["study_year"], set()).add(row["patient"])
+    years = [year for year, patients in of.items() if len(patients) >= SMALLEST_CELL]
+    return {"from": min(years), "to": max(years)} if years else None
+
+
+def _missing(described: Sequence[Mapping[str, Any]], name: str) -> float | str:
+    """Return the share of images without a fact in two decimals; hidden where few lack it."""
+    without = {row["patient"] for row in described if row[name] in ("", None)}
+    having = {row["patient"] for row in described} - without
+    if 0 < len(without) < SMALLEST_CELL or 0 < len(having) < SMALLEST_CELL:
+        return "suppressed"
+    return round(sum(row[name] in ("", None) for row in described) / len(described), 2)
+
+
+def _scanner(row: Mapping[str, Any]) -> str:
     return f"{row['manufacturer'] or 'unknown'} {row['model']}".strip()

@@ -1,86 +1,84 @@
-"""The hospital's book of what was admitted, in SQLite, without any identifier.
+"""The hospital's book of what was admitted, in SQLite or PostgreSQL, without any identifier.
 
 One row per file that was ever given (by a keyed digest of its content), one per
 admitted instance with its patient's pseudonym, one per label. A file and its
 outcome are written in one transaction, so an interrupted intake goes on where
 it stopped. Counts that leave this module are suppressed below ten.
+
+A person is counted and split by Patient ID alone, whatever the issuer: the same
+ID under two issuers may be one person, who must not be on both sides of a split.
 """
 
 import contextlib
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
+
+from clients.data.catalogue import database
+from clients.data.catalogue.counting import Counted, counts_of
+from clients.data.catalogue.rows import Rows
+from clients.data.catalogue.selection import JOINED, Condition, conditions, images
+from clients.data.catalogue.suppression import SMALL, SMALLEST_CELL, suppressed
+from clients.data.catalogue.tables import (
+    FILES,
+    INSTANCES,
+    LABELS,
+    PATIENTS,
+    SCHEMA,
+    SERIES,
+    STUDIES,
+    body_part_of,
+    upgrade,
+    version_of,
+    years_of,
+)
+from clients.data.cohort.query import EVERYTHING, CohortQuery
 from federation.domain.ids import Sha256
-from federation.errors.data import CatalogueVersionError
 
-SCHEMA = 1
-SMALLEST_CELL = 10
-SMALL = f"<{SMALLEST_CELL}"
-DATABASE = "catalogue.db"
+__all__ = [
+    "SMALL",
+    "SMALLEST_CELL",
+    "Catalogue",
+    "Instance",
+    "KnownFile",
+    "cohort_digest",
+    "suppressed",
+]
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS files (
-    content TEXT PRIMARY KEY,
-    state TEXT NOT NULL,
-    code TEXT,
-    instance TEXT,
-    rules TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS patients (
-    patient TEXT PRIMARY KEY,
-    patient_any_issuer TEXT NOT NULL,
-    sex TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS studies (
-    study TEXT PRIMARY KEY,
-    patient TEXT NOT NULL REFERENCES patients(patient),
-    study_date TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS series (
-    series TEXT PRIMARY KEY,
-    study TEXT NOT NULL REFERENCES studies(study),
-    modality TEXT NOT NULL,
-    body_part TEXT NOT NULL,
-    manufacturer TEXT NOT NULL,
-    model TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS instances (
-    instance TEXT PRIMARY KEY,
-    series TEXT NOT NULL REFERENCES series(series),
-    patient TEXT NOT NULL REFERENCES patients(patient),
-    sop_class TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    pixels TEXT NOT NULL UNIQUE,
-    age TEXT NOT NULL,
-    rows INTEGER NOT NULL,
-    columns INTEGER NOT NULL,
-    frames INTEGER NOT NULL,
-    photometric TEXT NOT NULL,
-    report TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS instances_of_patient ON instances(patient);
-CREATE TABLE IF NOT EXISTS labels (
-    instance TEXT NOT NULL REFERENCES instances(instance),
-    name TEXT NOT NULL,
-    value TEXT NOT NULL,
-    PRIMARY KEY (instance, name)
-) STRICT;
-"""
+UPGRADE_LOCK = 0x7472_6966
+"""Number of the advisory lock under which PostgreSQL makes the tables."""
+CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One admitted image as a cohort needs it. `label` is None when there is none."""
+    """One admitted image as a cohort needs it.
+
+    `patient` is the pseudonym of the Patient ID without its issuer. `label` is None
+    when there is none. `shape` is (frames, rows, columns) of the stored image.
+    """
 
     instance: str
     series: str
     patient: str
     sha256: str
     label: str | None
+    shape: tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,234 +92,283 @@ class KnownFile:
 
 
 class Catalogue:
-    """An open catalogue; use it as a context manager.
+    """An open catalogue; use it as a context manager, in one thread.
+
+    Parameters
+    ----------
+    data
+        The node's data folder, which holds the SQLite file.
+    url
+        Another database (``postgresql://…``); as the home's `catalogue.toml` says, or SQLite in
+        `data`, when None. Let the server know the node by its user (peer, pgpass), not
+        by a password here.
 
     Raises
     ------
     CatalogueVersionError
-        If the file was written with another schema.
+        If a newer program wrote it.
+    CatalogueDatabaseError
+        If the database does not answer; also from every method.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, url: str | None = None) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = data / DATABASE
-        self.db = sqlite3.connect(self.path, isolation_level=None, timeout=30)
-        self.path.chmod(0o600)
-        self.db.execute("PRAGMA journal_mode = WAL")
-        self.db.execute("PRAGMA foreign_keys = ON")
-        self.db.execute("PRAGMA synchronous = NORMAL")
-        self._check_version()
+        place = database.place_of(data) if url is None else database.checked_url(url)
+        self.connection: Connection = database.connect(place)
+        self._rows = Rows(self.connection)
+        try:
+            if place == database.sqlite_url(data):
+                (data / database.FILE).chmod(0o600)
+            self._upgrade()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._rows.close()
+        self.connection.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.db.close()
+        self.close()
 
-    def _check_version(self) -> None:
-        (found,) = self.db.execute("PRAGMA user_version").fetchone()
-        if found not in (0, SCHEMA):
-            self.db.close()
-            raise CatalogueVersionError(found=found, wanted=SCHEMA)
-        self.db.executescript(_TABLES)
-        self.db.execute(f"PRAGMA user_version = {SCHEMA}")
+    def _upgrade(self) -> None:
+        if version_of(self.connection) == SCHEMA:
+            return
+        with self.transaction():
+            if self.connection.dialect.name == "postgresql":
+                lock = text("SELECT pg_advisory_xact_lock(:number)")
+                self.connection.execute(lock, {"number": UPGRADE_LOCK})
+            upgrade(self.connection)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit what happens inside, all or nothing."""
-        self.db.execute("BEGIN IMMEDIATE")
+        self._rows.begin()
         try:
             yield
+            self._rows.commit()
         except BaseException:
-            self.db.execute("ROLLBACK")
+            self._rows.roll_back()
             raise
-        self.db.execute("COMMIT")
 
     def known(self, content: str) -> KnownFile | None:
         """Return what became of a file's content, None when it was never read."""
-        row = self.db.execute(
-            "SELECT state, code, instance, rules FROM files WHERE content = ?", (content,)
-        ).fetchone()
+        row = self._rows.find(_KNOWN, content)
         return None if row is None else KnownFile(*row)
 
     def remember(self, content: str, known: KnownFile) -> None:
         """Write what became of a file's content."""
-        self.db.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
-            (content, known.state, known.code, known.instance, known.rules),
-        )
+        row = (content, known.state, known.code, known.instance, known.rules)
+        self._rows.write(FILES, row, replace=True)
 
     def pixels_of(self, instance: str) -> str | None:
         """Return the pixel key of an admitted instance, None when it is not there."""
-        row = self.db.execute(
-            "SELECT pixels FROM instances WHERE instance = ?", (instance,)
-        ).fetchone()
-        return None if row is None else str(row[0])
+        return self._one(_PIXELS, instance)
 
     def instance_of_pixels(self, pixels: str) -> str | None:
         """Return the admitted instance with these pixels, None when there is none."""
-        row = self.db.execute(
-            "SELECT instance FROM instances WHERE pixels = ?", (pixels,)
-        ).fetchone()
-        return None if row is None else str(row[0])
+        return self._one(_OF_PIXELS, pixels)
 
     def owner_of_study(self, study: str) -> str | None:
         """Return whose study it is, None when the study is new."""
-        row = self.db.execute("SELECT patient FROM studies WHERE study = ?", (study,)).fetchone()
-        return None if row is None else str(row[0])
+        return self._one(_OWNER, study)
 
     def study_of_series(self, series: str) -> str | None:
         """Return the study of a series, None when the series is new."""
-        row = self.db.execute("SELECT study FROM series WHERE series = ?", (series,)).fetchone()
-        return None if row is None else str(row[0])
+        return self._one(_STUDY, series)
 
     def admit(self, found: Mapping[str, Any]) -> None:
-        """Write an admitted instance: the worker's answer as it came."""
+        """Write an admitted instance: the worker's answer as it came.
+
+        The facts `study_year`, `view` and `laterality` may be left out.
+        """
+        facts, once = found["facts"], self._rows.write_once
+        patient, study, series = found["patient"], found["study"], found["series"]
+        once(PATIENTS, (patient, found["patient_any_issuer"], facts["sex"]))
+        once(STUDIES, (study, patient, facts["study_date"], facts.get("study_year")))
+        machine = (facts["manufacturer"], facts["model"])
+        part = body_part_of(facts["body_part"])
+        once(SERIES, (series, study, facts["modality"], part, *machine))
+        identity = (found["instance"], series, patient, facts["sop_class"])
+        content = (found["sha256"], found["pixels"])
+        picture = tuple(facts[name] for name in ("age", "rows", "columns", "frames"))
+        report = json.dumps(found["report"], separators=(",", ":"))
+        said = (years_of(facts["age"]), facts.get("view", ""), facts.get("laterality", ""))
+        row = (*identity, *content, *picture, facts["photometric"], report, *said)
+        self._rows.write(INSTANCES, row)
+
+    def complete(self, found: Mapping[str, Any]) -> None:
+        """Fill in what an older version did not write of an instance that is given again."""
         facts = found["facts"]
-        execute = self.db.execute
-        execute(
-            "INSERT OR IGNORE INTO patients VALUES (?, ?, ?)",
-            (found["patient"], found["patient_any_issuer"], facts["sex"]),
+        self.connection.execute(
+            update(STUDIES)
+            .where(STUDIES.c.study == found["study"], STUDIES.c.study_year.is_(None))
+            .values(study_year=facts.get("study_year"))
         )
-        execute(
-            "INSERT OR IGNORE INTO studies VALUES (?, ?, ?)",
-            (found["study"], found["patient"], facts["study_date"]),
-        )
-        series = [facts[name] for name in ("modality", "body_part", "manufacturer", "model")]
-        execute(
-            "INSERT OR IGNORE INTO series VALUES (?, ?, ?, ?, ?, ?)",
-            (found["series"], found["study"], *series),
-        )
-        picture = [facts[name] for name in ("age", "rows", "columns", "frames", "photometric")]
-        execute(
-            "INSERT INTO instances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(found["instance"], found["series"], found["patient"], facts["sop_class"]),
-                *(found["sha256"], found["pixels"], *picture),
-                json.dumps(found["report"], separators=(",", ":")),
-            ),
-        )
+        for name in ("view", "laterality"):
+            column = INSTANCES.c[name]
+            self.connection.execute(
+                update(INSTANCES)
+                .where(INSTANCES.c.instance == found["instance"], column == "")
+                .values({name: facts.get(name, "")})
+            )
 
     def label_rows(self) -> dict[tuple[str, str], str]:
         """Return every label: {(instance, name): value}."""
-        rows = self.db.execute("SELECT instance, name, value FROM labels")
+        rows = self.connection.execute(select(LABELS.c.instance, LABELS.c.name, LABELS.c.value))
         return {(instance, name): value for instance, name, value in rows}
 
     def set_label(self, instance: str, name: str, value: str) -> None:
         """Write one label of one instance, replacing what was there."""
-        self.db.execute("INSERT OR REPLACE INTO labels VALUES (?, ?, ?)", (instance, name, value))
+        self._rows.write(LABELS, (instance, name, value), replace=True)
 
     def drop_label(self, instance: str, name: str) -> None:
         """Take a label back."""
-        self.db.execute("DELETE FROM labels WHERE instance = ? AND name = ?", (instance, name))
+        self.connection.execute(
+            delete(LABELS).where(LABELS.c.instance == instance, LABELS.c.name == name)
+        )
 
     def instances_of_patients(self) -> dict[str, list[str]]:
         """Return {pseudonym: instances}; a patient is also found without issuer."""
         found: dict[str, list[str]] = {}
-        rows = self.db.execute(
-            "SELECT instance, patient, patient_any_issuer FROM instances JOIN patients"
-            " USING (patient) ORDER BY instance"
+        rows = self.connection.execute(
+            select(INSTANCES.c.instance, INSTANCES.c.patient, PATIENTS.c.patient_any_issuer).join(
+                PATIENTS
+            )
         )
-        for instance, patient, any_issuer in rows:
+        for instance, patient, any_issuer in sorted(map(tuple, rows)):
             for name in {patient, any_issuer}:
                 found.setdefault(name, []).append(instance)
         return found
 
+    def owners(self, instances: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Return {instance: (series, patient without issuer)} of those that are admitted."""
+        asked = select(
+            INSTANCES.c.instance, INSTANCES.c.series, PATIENTS.c.patient_any_issuer
+        ).join(PATIENTS)
+        rows = self._in_chunks(asked, instances)
+        return {instance: (series, patient) for instance, series, patient in rows}
+
+    def instances_of_series(self, series: str) -> list[str]:
+        """Return the admitted instances of a series."""
+        wanted = select(INSTANCES.c.instance).where(INSTANCES.c.series == series)
+        return sorted(self.connection.execute(wanted).scalars())
+
     def select(
-        self, *, modalities: tuple[str, ...], label: str, opted_out: frozenset[str]
+        self,
+        *,
+        modalities: tuple[str, ...],
+        label: str,
+        opted_out: frozenset[str],
+        query: CohortQuery = EVERYTHING,
     ) -> tuple[list[Instance], int]:
         """Return the images of a cohort in a fixed order, and how many patients opted out of it.
 
-        `label` of an instance is None when it has none of that name.
+        `label` of an instance is None when it has none of that name. An empty
+        `modalities` means any.
         """
-        marks = ",".join("?" * len(modalities))
+        wanted = conditions(self.connection, query)
+        if modalities:
+            wanted.append(SERIES.c.modality.in_(modalities))
         kept: list[Instance] = []
         left: set[str] = set()
-        for row in self.db.execute(_SELECT.format(marks=marks), (label, *modalities)):
-            *fields, any_issuer = row
-            if {fields[2], any_issuer} & opted_out:
-                left.add(fields[2])
+        for issued, item in self._images(label, wanted):
+            if {issued, item.patient} & opted_out:
+                left.add(item.patient)
             else:
-                kept.append(Instance(*fields))
+                kept.append(item)
         return kept, len(left)
 
-    def described(self, instances: list[str]) -> list[dict[str, str]]:
-        """Return patient, study, sex, age, manufacturer and model of each instance."""
-        rows = self.db.execute(_DESCRIBED, (json.dumps(instances),))
-        names = ("patient", "study", "sex", "age", "manufacturer", "model")
-        return [dict(zip(names, row, strict=True)) for row in rows]
+    def described(self, instances: list[str]) -> list[dict[str, Any]]:
+        """Return what is known of each instance: patient, study, scanner, age and so on.
+
+        Keys: instance, patient, study, sex, age, manufacturer, model, modality,
+        body_part, view, study_year (a number or None). In the instances' own order
+        of names.
+        """
+        wanted = set(instances)
+        rows = self.connection.execute(_DESCRIBED).mappings()
+        found = [dict(row) for row in rows if row["instance"] in wanted]
+        return sorted(found, key=lambda row: str(row["instance"]))
 
     def label_names(self) -> list[str]:
         """Return the names of the labels that any image has."""
-        rows = self.db.execute("SELECT DISTINCT name FROM labels ORDER BY name")
-        return [row[0] for row in rows]
+        return sorted(self.connection.execute(select(LABELS.c.name).distinct()).scalars())
 
     def counts(self) -> dict[str, Any]:
         """Return totals and counts by modality and body part, suppressed below ten.
 
-        A suppressed count is the text ``<10``.
+        A suppressed count is the text ``<10``, or ``suppressed`` where it would give
+        a smaller one away.
         """
-        totals = {
-            name: suppressed(self._count(f"SELECT count(*) FROM {name}"))  # noqa: S608
-            for name in ("patients", "studies", "series", "instances")
-        }
-        by_kind = self.db.execute(
-            "SELECT modality, body_part, count(DISTINCT patient), count(*) FROM instances"
-            " JOIN series USING (series) GROUP BY modality, body_part ORDER BY 1, 2"
+        by_kind = self.connection.execute(
+            select(
+                *(SERIES.c.modality, SERIES.c.body_part, PATIENTS.c.patient_any_issuer),
+                *(func.count(SERIES.c.study.distinct()), func.count(SERIES.c.series.distinct())),
+                func.count(),
+            )
+            .select_from(JOINED)
+            .group_by(SERIES.c.modality, SERIES.c.body_part, PATIENTS.c.patient_any_issuer)
         )
-        cells = [
-            {
-                "modality": modality,
-                "body_part": body_part,
-                "patients": suppressed(patients),
-                "images": suppressed(images) if patients >= SMALLEST_CELL else SMALL,
-            }
-            for modality, body_part, patients, images in by_kind
-        ]
-        return {**totals, "by_modality_and_body_part": cells}
+        studies = self.connection.execute(select(func.count()).select_from(STUDIES)).scalar_one()
+        return counts_of([Counted(*row) for row in by_kind], studies=studies)
 
     def quarantined(self) -> dict[str, int]:
         """Return how many known files each code holds; for the hospital's own eyes."""
-        rows = self.db.execute(
-            "SELECT code, count(*) FROM files WHERE code IS NOT NULL GROUP BY code ORDER BY code"
+        rows = self.connection.execute(
+            select(FILES.c.code, func.count())
+            .where(FILES.c.code.is_not(None))
+            .group_by(FILES.c.code)
         )
-        return dict(rows.fetchall())
+        return {str(code): int(count) for code, count in sorted(map(tuple, rows))}
 
     def content_digest(self) -> Sha256:
         """Return the content id of the whole catalogue: images, patients and labels."""
-        rows = self.db.execute(
-            "SELECT instance, patient, sha256, coalesce((SELECT json_group_object(name, value)"
-            " FROM (SELECT name, value FROM labels WHERE labels.instance = instances.instance"
-            " ORDER BY name)), '{}') FROM instances ORDER BY instance"
+        labels: dict[str, dict[str, str]] = defaultdict(dict)
+        for (instance, name), value in sorted(self.label_rows().items()):
+            labels[instance][name] = value
+        rows = self.connection.execute(
+            select(INSTANCES.c.instance, INSTANCES.c.patient, INSTANCES.c.sha256)
         )
-        return Sha256.of(json.dumps([list(row) for row in rows]).encode())
+        listed = [[*row, labels.get(row[0], {})] for row in sorted(map(tuple, rows))]
+        return Sha256.of(json.dumps(listed, separators=(",", ":")).encode())
 
-    def _count(self, query: str) -> int:
-        return int(self.db.execute(query).fetchone()[0])
+    def _images(self, label: str, wanted: list[Condition]) -> list[tuple[str, Instance]]:
+        """Return images in a fixed order, each with its patient's pseudonym with issuer."""
+        rows = self.connection.execute(images(label, wanted))
+        found = [
+            (issued, Instance(name, series, patient, sha256, value, (frames, height, width)))
+            for name, series, issued, patient, sha256, value, frames, height, width in rows
+        ]
+        return sorted(found, key=lambda row: (row[1].patient, row[1].series, row[1].instance))
 
+    def _one(self, question: Select[Any], wanted: str) -> str | None:
+        row = self._rows.find(question, wanted)
+        return None if row is None else str(row[0])
 
-_SELECT = """
-SELECT instances.instance, series, instances.patient, sha256, value, patient_any_issuer
-FROM instances JOIN series USING (series)
-JOIN patients ON patients.patient = instances.patient
-LEFT JOIN labels ON labels.instance = instances.instance AND labels.name = ?
-WHERE modality IN ({marks})
-ORDER BY instances.patient, series, instances.instance
-"""
-
-
-_DESCRIBED = """
-SELECT instances.patient, study, sex, age, manufacturer, model
-FROM instances JOIN series USING (series)
-JOIN patients ON patients.patient = instances.patient
-WHERE instance IN (SELECT value FROM json_each(?))
-ORDER BY instance
-"""
+    def _in_chunks(self, statement: Select[Any], instances: Iterable[str]) -> Iterator[Any]:
+        for chunk in _chunks(sorted(set(instances))):
+            yield from self.connection.execute(statement.where(INSTANCES.c.instance.in_(chunk)))
 
 
-def suppressed(count: int) -> int | str:
-    """Return a count, or ``<10`` when it is from 1 to 9."""
-    return SMALL if 0 < count < SMALLEST_CELL else count
+_WANTED: BindParameter[str] = bindparam("wanted")
+_KNOWN = select(FILES.c.state, FILES.c.code, FILES.c.instance, FILES.c.rules).where(
+    FILES.c.content == _WANTED
+)
+_PIXELS = select(INSTANCES.c.pixels).where(INSTANCES.c.instance == _WANTED)
+_OF_PIXELS = select(INSTANCES.c.instance).where(INSTANCES.c.pixels == _WANTED)
+_OWNER = select(STUDIES.c.patient).where(STUDIES.c.study == _WANTED)
+_STUDY = select(SERIES.c.study).where(SERIES.c.series == _WANTED)
+_DESCRIBED = select(
+    INSTANCES.c.instance,
+    PATIENTS.c.patient_any_issuer.label("patient"),
+    *(SERIES.c.study, PATIENTS.c.sex, INSTANCES.c.age, SERIES.c.manufacturer, SERIES.c.model),
+    *(SERIES.c.modality, SERIES.c.body_part, INSTANCES.c.view, STUDIES.c.study_year),
+).select_from(JOINED)
 
 
 def cohort_digest(instances: list[Instance]) -> Sha256:
@@ -334,3 +381,8 @@ def cohort_digest(instances: list[Instance]) -> Sha256:
         [item.instance, item.series, item.patient, item.sha256, item.label] for item in instances
     )
     return Sha256.of(json.dumps(rows, separators=(",", ":")).encode())
+
+
+def _chunks(names: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(names), CHUNK):
+        yield names[start : start + CHUNK]

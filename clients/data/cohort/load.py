@@ -1,59 +1,50 @@
 """Load a study's cohort from the hospital's store: arrays by patient, ready to train on.
 
-`load_cohort` asks the opt-out list first, then picks admitted, labelled images
-of the recipe's modalities, and prepares each by itself (grey values, square,
-antialiased resize, z-score of that image alone: no statistic crosses patients,
-so nothing here costs privacy). Prepared arrays are cached by content, without
-identifiers; a warm load never touches DICOM. Imports torch; the CLI must not
+`load_cohort` asks the opt-out list first, then picks admitted, labelled images of
+the recipe's modalities and of the hospital's own definition of the cohort
+(`choice.py`), prepares each by itself (`preparation.py`) and keeps the arrays
+(`cache.py`); a warm load never touches DICOM. Imports torch; the CLI must not
 import this module at start.
 
 Segmentation: a volume is a series stacked along its normal (D, H, W); its mask
-is the .npy file that the column ``mask`` of labels.csv names.
+is the .npy file that ``mask`` of labels.csv or a DICOM segmentation gave.
 """
 
 import hashlib
-import io
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
-from clients.data.catalogue.store import SMALLEST_CELL, Catalogue, Instance, cohort_digest
-from clients.data.cohort.arrays import PatientArrays, split_patients
+from clients.data.catalogue.store import SMALLEST_CELL, Instance, cohort_digest
+from clients.data.cohort.arrays import Indices, PatientArrays, split_patients
+from clients.data.cohort.cache import Kind, content_of, load
+from clients.data.cohort.choice import choose, select
+from clients.data.cohort.preparation import mask_volume, picture, stack, volume
 from clients.data.dicom.elements import Limits, Part10, read_part10
 from clients.data.dicom.pixels import grey
-from clients.data.labels.table import MASK
-from clients.data.layout import CACHE, mask_path, stored_path
-from clients.data.people.optout import load_optouts
+from clients.data.layout import mask_path, stored_path
 from federation.domain.ids import Sha256
 from federation.domain.recipe import Recipe, Task
 from federation.domain.study import Study
-from federation.errors.base import PlatformError
+from federation.errors.core import InvalidValueError
 from federation.errors.data import (
-    CohortEmptyError,
     LabelValueError,
     MaskMissingError,
     OneClassOnlyError,
     StoredImageError,
     TooFewPatientsError,
-    VolumeGapError,
 )
 
-PREPARATION = "2"
-"""Number of the preparation below; raised whenever it gives other arrays."""
+__all__ = ["Cohort", "load_cohort", "picture", "select", "stack"]
+
 LEAST_PATIENTS = SMALLEST_CELL
-CLIP_PERCENTILES = (0.5, 99.5)
-POSITION, ORIENTATION = 0x00200032, 0x00200037
-Floats = NDArray[np.float32]
-Masks = NDArray[np.int64]
-Source = TypeVar("Source")
+
+Series = tuple[Instance, ...]
+"""The images that make one array: one picture, or the slices of a volume."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +53,22 @@ class Cohort:
 
     `dataset_digest` covers content, whose it is, and labels, of both parts.
     `opted_out` patients would have been in it; show it outside only suppressed.
+    `keys` are the pseudonyms of the patients in `train`, in their order, and
+    `optout_version` is the list that was asked; both stay inside the hospital.
     """
 
     train: PatientArrays
     heldout: PatientArrays
     dataset_digest: Sha256
     opted_out: int
+    keys: tuple[str, ...] = ()
+    optout_version: str = ""
+
+    def __post_init__(self) -> None:
+        if self.keys and len(self.keys) != self.train.patients:
+            raise InvalidValueError(
+                field="keys", actual=len(self.keys), expected=f"{self.train.patients} patients"
+            )
 
 
 def load_cohort(data: Path, recipe: Recipe, *, study: Study) -> Cohort:
@@ -77,137 +78,146 @@ def load_cohort(data: Path, recipe: Recipe, *, study: Study) -> Cohort:
     ------
     OptOutListError
         If it is unknown who opted out.
+    CohortFileError
+        If the hospital's definition of the study's cohort is not understood.
     CohortEmptyError, TooFewPatientsError, OneClassOnlyError
         If there is nothing, too little or only one class to train on.
     LabelValueError, MaskMissingError, VolumeGapError, StoredImageError
         If labels, masks, series or stored files are not usable.
+    CohortCacheError
+        If the disk does not take the prepared arrays.
     """
-    chosen, opted_out = select(data, recipe)
-    patients = sorted({item.patient for item in chosen})
+    choice = choose(data, recipe, cohort=study.cohort)
+    patients = sorted({item.patient for item in choice.images})
     train, heldout = split_patients(
         patients, heldout_fraction=study.heldout_fraction, study=study.id
     )
     if len(train) < LEAST_PATIENTS:
         raise TooFewPatientsError(least=LEAST_PATIENTS)
-    if recipe.task is Task.CLASSIFICATION:
-        arrays = _classification(data, recipe, chosen, patients)
-        trained = arrays.subset(train)
-        if len(np.unique(trained.targets)) < 2:
-            raise OneClassOnlyError(label=recipe.label)
-    else:
-        arrays = _segmentation(data, recipe, chosen, patients)
-        trained = arrays.subset(train)
+    order = [patients[place] for place in np.concatenate([train, heldout])]
+    arrays = _arrays(data, recipe, choice.images, order)
+    first = int(np.searchsorted(arrays.patient_of, len(train)))
+    trained = _part(arrays, slice(0, first), patients=len(train))
+    if recipe.task is Task.CLASSIFICATION and len(np.unique(trained.targets)) < 2:
+        raise OneClassOnlyError(label=recipe.label)
     return Cohort(
         train=trained,
-        heldout=arrays.subset(heldout),
-        dataset_digest=cohort_digest(chosen),
-        opted_out=opted_out,
+        heldout=_part(arrays, slice(first, None), patients=len(heldout)),
+        dataset_digest=cohort_digest(list(choice.images)),
+        opted_out=choice.opted_out,
+        keys=tuple(order[: len(train)]),
+        optout_version=choice.optout_version,
     )
 
 
-def select(data: Path, recipe: Recipe) -> tuple[list[Instance], int]:
-    """Return the labelled images a recipe may use, and how many patients opted out of it.
-
-    Raises
-    ------
-    CohortEmptyError
-        If there is none.
-    """
-    optouts = load_optouts(data)
-    with Catalogue(data) as catalogue:
-        label = _label_name(recipe, catalogue.label_names())
-        found, opted_out = catalogue.select(
-            modalities=recipe.modalities, label=label, opted_out=optouts.patients
-        )
-    if recipe.task is Task.SEGMENTATION:
-        masked = {item.series for item in found if item.label is not None}
-        chosen = [item for item in found if item.series in masked]
-    else:
-        chosen = [item for item in found if item.label is not None]
-    if not chosen:
-        modalities = ", ".join(recipe.modalities)
-        raise CohortEmptyError(
-            recipe=recipe.name, label=recipe.label, modalities=modalities, wanted=label
-        )
-    return chosen, opted_out
-
-
-def _label_name(recipe: Recipe, there: Sequence[str]) -> str:
-    """Return the catalogue's name of the recipe's label: itself, or a column named ``label``."""
-    if recipe.task is Task.SEGMENTATION:
-        return MASK
-    same = [name for name in there if name.casefold() == recipe.label.casefold()]
-    plain = [name for name in there if name.casefold() == "label"]
-    return next(iter(same + plain), recipe.label)
-
-
-def _classification(
-    data: Path, recipe: Recipe, chosen: Sequence[Instance], patients: Sequence[str]
+def _arrays(
+    data: Path, recipe: Recipe, images: Sequence[Instance], order: Sequence[str]
 ) -> PatientArrays:
-    targets = np.array([int(item.label or 0) for item in chosen], dtype=np.int64)
-    if (targets >= recipe.classes).any():
-        raise LabelValueError(count=int((targets >= recipe.classes).sum()))
-    shape = recipe.input_shape
-
-    def prepare(item: Instance) -> Floats:
-        return picture(grey(_stored(data, item)), shape)
-
-    images = _prepared(data, shape, [(item.sha256, item) for item in chosen], prepare)
-    place = {patient: index for index, patient in enumerate(patients)}
+    """Return all images with the patients in that order, each patient's own in theirs."""
+    place = {patient: index for index, patient in enumerate(order)}
+    units = _units(recipe, images)
+    units.sort(key=lambda items: place[items[0].patient])
+    make, targets_of = (
+        (_pictures, _classes) if recipe.task is Task.CLASSIFICATION else (_volumes, _masks)
+    )
+    targets = targets_of(data, recipe, units)
     return PatientArrays(
-        images=np.stack(images),
+        images=make(data, recipe, units),
         targets=targets,
-        patient_of=np.array([place[item.patient] for item in chosen], dtype=np.int64),
-        patients=len(patients),
+        patient_of=np.array([place[items[0].patient] for items in units], dtype=np.int64),
+        patients=len(order),
     )
 
 
-def _segmentation(
-    data: Path, recipe: Recipe, chosen: Sequence[Instance], patients: Sequence[str]
-) -> PatientArrays:
-    series = [list(group) for _, group in groupby(chosen, key=lambda item: item.series)]
-    shape, place = recipe.input_shape, {patient: n for n, patient in enumerate(patients)}
+def _units(recipe: Recipe, images: Sequence[Instance]) -> list[Series]:
+    if recipe.task is Task.CLASSIFICATION:
+        return [(item,) for item in images]
+    return [tuple(group) for _, group in groupby(images, key=lambda item: item.series)]
 
-    def prepare(items: list[Instance]) -> Floats:
-        return volume(stack([_stored(data, item) for item in items]), shape)
 
-    keys = [("/".join(item.sha256 for item in items), items) for items in series]
-    images = _prepared(data, shape, keys, prepare)
-    masks = [_mask(data, items, shape, recipe.classes) for items in series]
-    missing = sum(mask is None for mask in masks)
-    if missing:
-        raise MaskMissingError(count=missing)
+def _part(arrays: PatientArrays, rows: slice, *, patients: int) -> PatientArrays:
+    """Return the arrays of neighbouring patients, without a copy, renumbered from 0."""
+    numbers: Indices = arrays.patient_of[rows]
     return PatientArrays(
-        images=np.stack(images),
-        targets=np.stack([mask for mask in masks if mask is not None]),
-        patient_of=np.array([place[items[0].patient] for items in series], dtype=np.int64),
-        patients=len(patients),
+        images=arrays.images[rows],
+        targets=arrays.targets[rows],
+        patient_of=numbers - (numbers[0] if len(numbers) else 0),
+        patients=patients,
     )
+
+
+def _pictures(data: Path, recipe: Recipe, units: Sequence[Series]) -> NDArray[np.float32]:
+    def prepare(place: int) -> NDArray[np.float32]:
+        return picture(grey(_stored(data, units[place][0])), recipe.input_shape)
+
+    return _prepared(data, recipe, units, prepare)
+
+
+def _volumes(data: Path, recipe: Recipe, units: Sequence[Series]) -> NDArray[np.float32]:
+    def prepare(place: int) -> NDArray[np.float32]:
+        return volume(stack([_stored(data, item) for item in units[place]]), recipe.input_shape)
+
+    return _prepared(data, recipe, units, prepare)
 
 
 def _prepared(
     data: Path,
-    shape: tuple[int, ...],
-    keys: Iterable[tuple[str, Source]],
-    prepare: Callable[[Source], Floats],
-) -> list[Floats]:
-    """Return one array a key, from the cache where it is there."""
-    made: list[Floats] = []
-    broken: list[PlatformError] = []
-    for content, source in keys:
-        path = _cache_path(data, content, shape)
-        array = _cached(path, shape)
-        if array is None:
-            try:
-                array = prepare(source)
-            except (StoredImageError, VolumeGapError) as error:
-                broken.append(error)
-                continue
-            _keep(path, array)
-        made.append(array)
-    if broken:
-        raise type(broken[0])(count=len(broken))
-    return made
+    recipe: Recipe,
+    units: Sequence[Series],
+    prepare: Callable[[int], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    kind = Kind(recipe.task.value, recipe.input_shape, "<f4")
+    return load(data, kind, [_content(items) for items in units], prepare)
+
+
+def _classes(data: Path, recipe: Recipe, units: Sequence[Series]) -> NDArray[np.int64]:
+    targets = np.array([int(items[0].label or 0) for items in units], dtype=np.int64)
+    outside = int((targets >= recipe.classes).sum())
+    if outside:
+        raise LabelValueError(count=outside)
+    return targets
+
+
+def _masks(data: Path, recipe: Recipe, units: Sequence[Series]) -> NDArray[np.int64]:
+    """Return a mask a volume, shape (n, D, H, W)."""
+    names = [_mask_name(items) for items in units]
+    missing = sum(name is None for name in names)
+
+    def prepare(place: int) -> NDArray[np.uint8]:
+        mask = _mask(data, str(names[place]), units[place], recipe.classes)
+        if mask is None:
+            raise StoredImageError(count=1)
+        return mask_volume(mask, recipe.input_shape[1:])
+
+    if missing:
+        raise MaskMissingError(count=missing)
+    kind = Kind(f"mask of {recipe.classes}", recipe.input_shape[1:], "|u1")
+    contents = [f"{_content(items)}/{name}" for items, name in zip(units, names, strict=True)]
+    try:
+        return load(data, kind, contents, prepare).astype(np.int64)
+    except StoredImageError as error:
+        raise MaskMissingError(count=error.values["count"]) from error
+
+
+def _content(items: Series) -> str:
+    return content_of(item.sha256 for item in items)
+
+
+def _mask_name(items: Series) -> str | None:
+    """Return the one mask of a series, None where there is none or there are several."""
+    names = {item.label for item in items if item.label is not None}
+    return names.pop() if len(names) == 1 else None
+
+
+def _mask(data: Path, name: str, items: Series, classes: int) -> NDArray[np.uint8] | None:
+    """Return a stored mask; None when it is gone, or no mask of this series as it is now."""
+    try:
+        mask: NDArray[np.uint8] = np.load(mask_path(data, name), allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    shape = (sum(item.shape[0] for item in items), *items[0].shape[1:])
+    fits = mask.shape == shape and mask.dtype == np.uint8 and int(mask.max()) < classes
+    return mask if fits else None
 
 
 def _stored(data: Path, item: Instance) -> Part10:
@@ -219,116 +229,3 @@ def _stored(data: Path, item: Instance) -> Part10:
     if hashlib.sha256(content).hexdigest() != item.sha256:
         raise StoredImageError(count=1)
     return read_part10(content, Limits())
-
-
-def picture(frames: Floats, shape: tuple[int, ...]) -> Floats:
-    """Return one image of `shape` (C, H, W) from (frames, rows, columns): the middle frame.
-
-    Grey values are clipped to the image's own percentiles, padded to a square
-    with its darkest value, resized with an antialiasing filter, z-scored.
-    """
-    image = frames[len(frames) // 2]
-    low, high = np.percentile(image, CLIP_PERCENTILES)
-    image = np.clip(image, low, high)
-    side = max(image.shape)
-    pads = [((side - length) // 2, side - length - (side - length) // 2) for length in image.shape]
-    square = torch.from_numpy(np.pad(image, pads, constant_values=low).astype(np.float32))
-    small = functional.interpolate(
-        square[None, None], size=shape[1:], mode="bilinear", antialias=True, align_corners=False
-    )
-    return np.broadcast_to(_standard(small[0].numpy()), shape).copy()
-
-
-def volume(voxels: Floats, shape: tuple[int, ...]) -> Floats:
-    """Return a volume of `shape` (C, D, H, W) from (D, H, W): area mean, z-scored."""
-    low, high = np.percentile(voxels, CLIP_PERCENTILES)
-    tensor = torch.from_numpy(np.clip(voxels, low, high).astype(np.float32))[None, None]
-    small = functional.interpolate(tensor, size=shape[1:], mode="area")
-    return np.broadcast_to(_standard(small[0].numpy()), shape).copy()
-
-
-def stack(files: Sequence[Part10]) -> Floats:
-    """Return (D, H, W) of a series, slices along its normal (PS3.3 C.7.6.2.1.1).
-
-    Raises
-    ------
-    VolumeGapError
-        If slices differ in size or orientation, or do not say where they lie.
-    """
-    if len(files) == 1:
-        return grey(files[0])
-    slices = [(_position(file), _orientation(file), grey(file)) for file in files]
-    _, first, picture_of_first = slices[0]
-    if any(
-        frames.shape != picture_of_first.shape
-        or len(frames) != 1
-        or not np.allclose(orientation, first, atol=1e-3)
-        for _, orientation, frames in slices
-    ):
-        raise VolumeGapError(count=1)
-    normal = np.cross(first[:3], first[3:])
-    depth = [float(position @ normal) for position, _, _ in slices]
-    if len(np.unique(np.round(depth, 3))) < len(depth):
-        raise VolumeGapError(count=1)
-    return np.concatenate([slices[place][2] for place in np.argsort(depth)])
-
-
-def _position(file: Part10) -> NDArray[np.float64]:
-    return _numbers(file, POSITION, 3)
-
-
-def _orientation(file: Part10) -> NDArray[np.float64]:
-    return _numbers(file, ORIENTATION, 6)
-
-
-def _numbers(file: Part10, tag: int, count: int) -> NDArray[np.float64]:
-    try:
-        found = np.array([float(part) for part in file.text(tag).split("\\")])
-    except ValueError as error:
-        raise VolumeGapError(count=1) from error
-    if len(found) != count or not np.isfinite(found).all():
-        raise VolumeGapError(count=1)
-    return found
-
-
-def _mask(
-    data: Path, items: Sequence[Instance], shape: tuple[int, ...], classes: int
-) -> Masks | None:
-    names = {item.label for item in items if item.label is not None}
-    try:
-        mask = np.load(mask_path(data, names.pop()), allow_pickle=False)
-    except (OSError, ValueError, KeyError):
-        return None
-    if names or mask.ndim != 3 or int(mask.max()) >= classes:
-        return None
-    tensor = torch.from_numpy(mask.astype(np.float32))[None, None]
-    small = functional.interpolate(tensor, size=shape[1:], mode="nearest-exact")
-    return small[0, 0].numpy().astype(np.int64)
-
-
-def _standard(values: Floats) -> Floats:
-    spread = float(values.std())
-    scaled = (values - values.mean()) / (spread if spread > 0 else 1.0)
-    return np.asarray(scaled, dtype=np.float32)
-
-
-def _cache_path(data: Path, content: str, shape: tuple[int, ...]) -> Path:
-    name = hashlib.sha256(f"{PREPARATION}\n{list(shape)}\n{content}".encode()).hexdigest()
-    return data / CACHE / name[:2] / f"{name}.npy"
-
-
-def _cached(path: Path, shape: tuple[int, ...]) -> Floats | None:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return array if array.shape == shape and array.dtype == np.float32 else None
-
-
-def _keep(path: Path, array: Floats) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    packed = io.BytesIO()
-    np.save(packed, array, allow_pickle=False)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_bytes(packed.getvalue())
-    part.replace(path)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clients.data.catalogue.store import Catalogue
 from clients.data.deidentification.deidentify import patient_source
@@ -82,7 +83,7 @@ def apply_labels(
             for instance in found if stored else ():
                 given[instance, MASK].add(str(stored))
     with catalogue.transaction():
-        conflicts = _write(catalogue, given)
+        conflicts = write_labels(catalogue, given)
         labelled = {instance for instance, _ in catalogue.label_rows()}
     return {
         "applied": len(given) - conflicts,
@@ -94,7 +95,11 @@ def apply_labels(
     }
 
 
-def _write(catalogue: Catalogue, given: Mapping[tuple[str, str], set[str]]) -> int:
+def write_labels(catalogue: Catalogue, given: Mapping[tuple[str, str], set[str]]) -> int:
+    """Write {(instance, name): values} inside a transaction; return how many contradict.
+
+    Where two values were given, the image is left without that label.
+    """
     conflicts = 0
     for (instance, name), values in given.items():
         if len(values) > 1:
@@ -131,8 +136,13 @@ def _store_mask(data: Path, source: Path, folder: Path) -> str | None:
     whole = mask.dtype.kind in "uib" and mask.ndim in (2, 3) and mask.size
     if not whole or int(mask.min()) < 0 or int(mask.max()) > _HIGHEST:
         return None
+    return store_mask(data, mask.astype(np.uint8))
+
+
+def store_mask(data: Path, mask: NDArray[np.uint8]) -> str:
+    """Keep a mask under the SHA-256 of its .npy file and return that name."""
     packed = io.BytesIO()
-    np.save(packed, mask.astype(np.uint8), allow_pickle=False)
+    np.save(packed, mask, allow_pickle=False)
     name = hashlib.sha256(packed.getvalue()).hexdigest()
     target = mask_path(data, name)
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,15 @@
+CREATE TABLE files (content TEXT PRIMARY KEY, state TEXT NOT NULL, code TEXT, instance TEXT, rules TEXT NOT NULL) STRICT;
+CREATE TABLE patients (patient TEXT PRIMARY KEY, patient_any_issuer TEXT NOT NULL, sex TEXT NOT NULL) STRICT;
+CREATE TABLE studies (study TEXT PRIMARY KEY, patient TEXT NOT NULL REFERENCES patients(patient), study_date TEXT NOT NULL) STRICT;
+CREATE TABLE series (series TEXT PRIMARY KEY, study TEXT NOT NULL REFERENCES studies(study), modality TEXT NOT NULL, body_part TEXT NOT NULL, manufacturer TEXT NOT NULL, model TEXT NOT NULL) STRICT;
+CREATE TABLE instances (instance TEXT PRIMARY KEY, series TEXT NOT NULL REFERENCES series(series), patient TEXT NOT NULL REFERENCES patients(patient), sop_class TEXT NOT NULL, sha256 TEXT NOT NULL, pixels TEXT NOT NULL UNIQUE, age TEXT NOT NULL, rows INTEGER NOT NULL, columns INTEGER NOT NULL, frames INTEGER NOT NULL, photometric TEXT NOT NULL, report TEXT NOT NULL) STRICT;
+CREATE INDEX instances_of_patient ON instances(patient);
+CREATE TABLE labels (instance TEXT NOT NULL REFERENCES instances(instance), name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (instance, name)) STRICT;
+PRAGMA user_version = 1;
+INSERT INTO files VALUES ('c1', 'admitted', NULL, 'i1', 'r1');
+INSERT INTO files VALUES ('c2', 'quarantined', 'TF501', NULL, 'r1');
+INSERT INTO patients VALUES ('P1', 'P1', 'F');
+INSERT INTO studies VALUES ('s1', 'P1', '20200101');
+INSERT INTO series VALUES ('e1', 's1', 'CR', 'Chest', 'ACME', 'X1');
+INSERT INTO instances VALUES ('i1', 'e1', 'P1', '1.2', 'sha1', 'p1', '045Y', 10, 20, 1, 'MONOCHROME2', '{}');
+INSERT INTO labels VALUES ('i1', 'pneumonia', '1');

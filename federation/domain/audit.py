@@ -27,6 +27,14 @@ class AuditKind(Enum):
     UPDATE_RELEASED = "update-released"
     UPDATE_WITHHELD = "update-withheld"
     MODEL_REGISTERED = "model-registered"
+    OPTOUT_IMPORTED = "opt-out-imported"
+    OPTOUT_APPLIED = "opt-out-applied"
+    OPTOUT_PURGED = "opt-out-purged"
+    KEY_ROTATED = "key-rotated"
+    REVEAL_REQUESTED = "reveal-requested"
+    REVEAL_APPROVED = "reveal-approved"
+    REVEAL_DONE = "reveal-done"
+    LINEAGE_ASKED = "lineage-asked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,105 +1,235 @@
 """Who opted out of secondary use: asked at intake and before every cohort is loaded.
 
-The hospital imports its list of Patient IDs; what is kept in
-``data/optout.csv`` are keyed pseudonyms only, so the file names nobody. An
-unreadable list stops the work: unknown means no.
+The hospital imports or fetches its lists of Patient IDs; what is kept are keyed
+pseudonyms in versions (`register`), so no file names anybody. A register that
+cannot be read, or that is older than the hospital allows, stops the work:
+unknown means no.
 """
 
-import csv
-import io
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from clients.data.catalogue.store import Catalogue, suppressed
 from clients.data.deidentification.deidentify import patient_source
 from clients.data.layout import KEY_FILE
+from clients.data.people.fetching import confirm, confirmed_at, fetch
+from clients.data.people.holdings import open_holdings
+from clients.data.people.keys import check_not_switching
+from clients.data.people.lineage import Lineage, RegisterChange
+from clients.data.people.lists import Kind, SourceList, is_patient_id, read_file
 from clients.data.people.pseudonyms import Pseudonyms
-from federation.domain.ids import Sha256
-from federation.errors.data import OptOutListError
-from federation.storage import write_atomic
+from clients.data.people.register import Mode, OptOuts, Register, Version
+from clients.data.people.representativeness import in_tens, reported
+from clients.data.people.rules import read_rules, trusted_issuers
+from federation.errors.people import (
+    OptOutRemovalsError,
+    OptOutSerialError,
+    OptOutSignatureError,
+    OptOutStaleError,
+)
 
-FILE = "optout.csv"
-_HEADER = "pseudonym"
-_PSEUDONYM = re.compile(r"P[0-9a-f]{32}")
-_COLUMNS = ("patient_id", "patientid", "patient", "id")
+__all__ = ["OptOuts", "fetch_optouts", "import_optouts", "load_optouts", "optout_report"]
 
-
-@dataclass(frozen=True, slots=True)
-class OptOuts:
-    """The opted-out pseudonyms and the content id of the list they came from."""
-
-    patients: frozenset[str]
-    version: Sha256
-
-
-def load_optouts(data: Path) -> OptOuts:
-    """Return the list of a data folder; empty when none was ever imported.
-
-    Raises
-    ------
-    OptOutListError
-        If the file is there but is not what `import_optouts` writes.
-    """
-    path = data / FILE
-    try:
-        content = path.read_bytes() if path.exists() else b""
-    except OSError as error:
-        raise OptOutListError(why=type(error).__name__) from error
-    lines = content.decode("ascii", "replace").splitlines()
-    if lines and (lines[0] != _HEADER or not all(map(_PSEUDONYM.fullmatch, lines[1:]))):
-        raise OptOutListError(why="a line is not a pseudonym")
-    return OptOuts(patients=frozenset(lines[1:]), version=Sha256.of(content))
+MOST_REMOVED = 0.2
+"""A full list may take off this share of the register without being asked about."""
+FEWEST_REMOVED = 10
 
 
-def import_optouts(data: Path, source: Path) -> dict[str, Any]:
-    """Add the Patient IDs of a text or CSV file to the list; return `optout_report`.
-
-    Nobody is taken off the list by an import. The source file is not kept.
+def load_optouts(data: Path, *, now: datetime | None = None) -> OptOuts:
+    """Return the register of a data folder; empty when none was ever imported.
 
     Raises
     ------
-    OptOutListError
-        If the source is not UTF-8 text, or a CSV without a patient_id column.
+    OptOutListError, OptOutChainError
+        If a file of it is not what `import_optouts` writes.
+    OptOutStaleError
+        If it was last confirmed longer ago than the hospital allows.
+    RotationUnfinishedError
+        If its names are just being switched.
     """
-    pseudonyms = Pseudonyms.open_or_create(data / KEY_FILE)
-    added = {pseudonyms.patient(patient_source(name)) for name in _source_ids(source)}
-    listed = sorted(load_optouts(data).patients | added)
+    check_not_switching((data / KEY_FILE).parent)
+    _check_fresh(data, now or datetime.now(UTC))
+    return Register(data).current()
+
+
+def import_optouts(
+    data: Path,
+    source: Path,
+    *,
+    kind: Kind = Kind.AUTO,
+    mode: Mode | None = None,
+    many_removals: bool = False,
+    now: datetime | None = None,
+) -> dict[str, Any]:
+    """Take a list into the register; return `optout_report`.
+
+    With `Mode.ADD` nobody is taken off; with `Mode.REPLACE` the list is the whole
+    register; None means what a signed list says of itself, and adding for others.
+    The source file is not kept.
+
+    Raises
+    ------
+    OptOutListError, OptOutSourceError, OptOutSignatureError, ConsentUnclearError
+        If the source is not a list of its kind.
+    OptOutSerialError, OptOutRemovalsError
+        If a signed list is old, or a full list takes off unusually many.
+    """
+    now = now or datetime.now(UTC)
+    rules = read_rules(data)
+    found = read_file(
+        source,
+        kind=kind,
+        trusted=trusted_issuers(data, rules),
+        identifier_system=rules.identifier_system,
+    )
+    take_in(data, found, mode=mode, many_removals=many_removals, now=now)
+    return optout_report(data, now=now)
+
+
+def take_in(
+    data: Path,
+    found: SourceList,
+    *,
+    mode: Mode | None,
+    now: datetime,
+    many_removals: bool = False,
+    origin: str = "file",
+) -> Version:
+    """Write a list that was read as the next version of the register and return it.
+
+    Raises
+    ------
+    OptOutSignatureError
+        If the list says another mode than a `mode` that was asked for.
+    OptOutSerialError, OptOutRemovalsError
+        If a signed list is old, or a full list takes off unusually many.
+    """
+    if None not in (mode, found.mode) and mode is not found.mode:
+        raise OptOutSignatureError(why="it is signed for the other of add and replace")
+    mode = mode or found.mode or Mode.ADD
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_atomic(data / FILE, ("\n".join([_HEADER, *listed]) + "\n").encode())
-    return optout_report(data)
+    register = Register(data)
+    with register.locked():
+        names = Pseudonyms.open_or_create(data / KEY_FILE)
+        listed = frozenset(names.patient(patient_source(one)) for one in found.patient_ids)
+        before = register.current()
+        _check_serial(register, found)
+        gone = len(before.patients - listed) if mode is Mode.REPLACE else 0
+        if not many_removals:
+            _check_removals(gone, len(before.patients))
+        if gone:  # who comes back may be taken in again
+            with open_holdings(data) as holdings:
+                holdings.read_opted_out_again()
+        return register.accept(
+            listed,
+            mode=mode,
+            kind=f"{origin}-{found.kind.value}",
+            serial=found.serial,
+            issuer=found.issuer,
+            now=now,
+        )
 
 
-def optout_report(data: Path) -> dict[str, Any]:
-    """Return how many are listed and how many of them have images here, suppressed below ten."""
-    optouts = load_optouts(data)
-    with Catalogue(data) as catalogue:
-        found = catalogue.instances_of_patients()
-    instances = {item for name in optouts.patients for item in found.get(name, ())}
-    present = sum(name in found for name in optouts.patients)
+def fetch_optouts(
+    data: Path, *, many_removals: bool = False, now: datetime | None = None
+) -> dict[str, Any]:
+    """Fetch the list of `optout.toml` into the register; return `optout_report`.
+
+    Raises
+    ------
+    OptOutRulesError, OptOutFetchError
+        If no source is named, or it does not answer; the last good version stays.
+    OptOutListError, OptOutSourceError, OptOutSignatureError, ConsentUnclearError
+        If what it answers is not a list of its kind.
+    OptOutSerialError, OptOutRemovalsError
+        As `import_optouts`.
+    """
+    now = now or datetime.now(UTC)
+    rules = read_rules(data)
+    fetched = fetch(data, rules)
+    assert rules.source is not None
+    if fetched.found is not None:
+        take_in(
+            data,
+            fetched.found,
+            mode=rules.source.mode,
+            many_removals=many_removals,
+            origin="https",
+            now=now,
+        )
+    confirm(data, rules.source, fetched, now=now)
+    return optout_report(data, now=now)
+
+
+def answers(data: Path, lines: Iterable[str], *, now: datetime | None = None) -> list[str]:
+    """Return ``yes``, ``no`` or ``unknown`` for each line, a Patient ID: is it on the register?
+
+    ``unknown`` is a line that cannot be a Patient ID. For the hospital's own eyes.
+    """
+    optouts = load_optouts(data, now=now)
+    names = Pseudonyms.open_or_create(data / KEY_FILE)
+
+    def answer(line: str) -> str:
+        name = line.strip()
+        if not is_patient_id(name):
+            return "unknown"
+        return "yes" if names.patient(patient_source(name)) in optouts.patients else "no"
+
+    return [answer(line) for line in lines]
+
+
+def optout_report(data: Path, *, now: datetime | None = None) -> dict[str, Any]:
+    """Return the register's version, whom it concerns here and who remains, in coarse figures.
+
+    Counts are whole tens. `representativeness` stands until ten people came or
+    went (`representativeness.reported`); `rounds` says of each round whether the
+    register had changed since the one before, and how many no longer trained.
+    """
+    now = now or datetime.now(UTC)
+    optouts = load_optouts(data, now=now)
+    with open_holdings(data) as holdings:
+        everybody = holdings.patients()
+    made_now = now.isoformat(timespec="seconds")
+    report, made = reported(data, everybody, optouts.patients, at=made_now)
     return {
         "version": str(optouts.version),
-        "listed": suppressed(len(optouts.patients)),
-        "patients_in_catalogue": suppressed(present),
-        "images_in_catalogue": suppressed(len(instances)),
+        "number": optouts.number,
+        "confirmed": confirmed_at(data),
+        "listed": in_tens(len(optouts.patients)),
+        "patients_in_catalogue": report.left,
+        "representativeness": {"made": made, **asdict(report)},
+        "rounds": [_round(change) for change in Lineage(data).changes()],
     }
 
 
-def _source_ids(source: Path) -> list[str]:
-    try:
-        text = source.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptOutListError(why=type(error).__name__) from error
-    rows = [row for row in csv.reader(io.StringIO(text)) if row and any(map(str.strip, row))]
-    if not rows:
-        return []
-    header = [cell.strip().casefold() for cell in rows[0]]
-    column = next((header.index(name) for name in _COLUMNS if name in header), None)
-    if column is None and len(rows[0]) > 1:
-        raise OptOutListError(why="no column patient_id")
-    body = rows if column is None else rows[1:]
-    place = column or 0
-    if any(len(row) <= place for row in body):
-        raise OptOutListError(why="a row without patient_id")
-    return [row[place].strip() for row in body if row[place].strip()]
+def _round(change: RegisterChange) -> dict[str, Any]:
+    return {
+        "run": change.run,
+        "round": change.round,
+        "register_changed": change.register_changed,
+        "no_longer_trained": None if change.left is None else in_tens(change.left),
+    }
+
+
+def _check_fresh(data: Path, now: datetime) -> None:
+    source = read_rules(data).source
+    if source is None or source.max_age_hours is None:
+        return
+    at = confirmed_at(data)
+    if at is None or now - datetime.fromisoformat(at) > timedelta(hours=source.max_age_hours):
+        raise OptOutStaleError(hours=f"{source.max_age_hours:g}")
+
+
+def _check_serial(register: Register, found: SourceList) -> None:
+    if found.serial is None or found.issuer is None:
+        return
+    accepted = register.last_serial(found.issuer)
+    if accepted is not None and found.serial < accepted:
+        raise OptOutSerialError(serial=found.serial, accepted=accepted)
+
+
+def _check_removals(gone: int, listed: int) -> None:
+    if gone >= FEWEST_REMOVED and gone > MOST_REMOVED * listed:
+        raise OptOutRemovalsError(share=round(100 * gone / listed))

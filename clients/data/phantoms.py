@@ -3,7 +3,8 @@
 `generate(folder, sites=…, patients=…, seed=…)` writes ``folder/<site>/*.dcm``
 and ``labels.csv``, the layout that ``trifed demo --dicom DIR`` reads. Every
 hospital has its own scanner, matrix, grey scale and prevalence, some patients
-have several images, one file is cut, one is of another modality, and invented
+have several images, one file is cut, one is of another modality, one has its
+patient's name drawn into the picture though its tag says NO, and invented
 identifiers are planted wherever real ones are found: names (also Chinese), ids,
 addresses, nested sequences, private tags, free text, overlays, file names. The
 same seed gives the same bytes on one machine. Nobody in them exists.
@@ -31,11 +32,15 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
+from clients.data.lettering import lettering
+
 Image = NDArray[np.floating]
 PRIVATE_CREATOR = "TRIFED INVENTED PACS"
 LABEL = "pneumonia"
 DRAWN_SIDE = 160
 """Anatomy is drawn at this size and enlarged; detector noise is drawn at full size."""
+TEXT_SCALE, TEXT_PLACE = 2, 8
+"""How large a burned-in letter's dots are, and how far from the corner it begins, in pixels."""
 IMAGES_OF_A_PATIENT = (0.76, 0.2, 0.04)
 """How often a patient has one, two or three images: 1.28 on average."""
 
@@ -247,12 +252,13 @@ def _generate_site(
             rows.append((name, patient.record, int(patient.sick)))
     rows.append(_broken_file(folder, rows))
     _wrong_modality(folder, site, seed)
+    planted |= _burned_in(folder, rng, site, scanner, seed)
     labels = folder / "labels.csv"
     with labels.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(("file", "patient_id", LABEL))
         writer.writerows(rows)
-    return GeneratedSite(site, folder, labels, len(rows) + 1, patients, frozenset(planted))
+    return GeneratedSite(site, folder, labels, len(rows) + 2, patients, frozenset(planted))
 
 
 def _patients(
@@ -458,6 +464,23 @@ def _wrong_modality(folder: Path, site: str, seed: int) -> None:
     rng = np.random.default_rng(_seed(seed, site, "mr"))
     dataset.PixelData = rng.integers(0, 4000, (64, 64)).astype("<u2").tobytes()
     (folder / "MR_by_mistake.dcm").write_bytes(_bytes_of(dataset))
+
+
+def _burned_in(
+    folder: Path, rng: np.random.Generator, site: str, scanner: Scanner, seed: int
+) -> set[str]:
+    """Write an image with name and number drawn into it and a tag that denies it."""
+    patient = next(_patients(rng, f"{site}-drawn", scanner, 1))
+    dataset = _chest_file(rng, f"{site}-drawn", scanner, patient, 0, seed)
+    values = np.frombuffer(dataset.PixelData, "<u2").reshape(scanner.side, scanner.side).copy()
+    most = 2**scanner.bits - 1
+    drawn = lettering(f"{patient.latin.replace('^', ' ')} {patient.record}", scale=TEXT_SCALE)
+    height, width = drawn.shape
+    corner = values[TEXT_PLACE : TEXT_PLACE + height, TEXT_PLACE : TEXT_PLACE + width]
+    corner[drawn[:, : corner.shape[1]]] = 0 if scanner.inverted else most
+    dataset.PixelData = values.tobytes()
+    (folder / "screen_copy.dcm").write_bytes(_bytes_of(dataset))
+    return _planted(patient)
 
 
 def _uid(*parts: object) -> str:

@@ -9,6 +9,8 @@ PlatformError (base.py)
 ├── approval.py      TF32x  proposals, policy, approvals
 ├── rounds.py        TF4xx  SuperLink, nodes, rounds, updates, strategies
 ├── data.py          TF5xx  DICOM intake, de-identification, labels, cohorts
+├── pixeltext.py     TF53x  text burned into pixels
+├── deidentification TF53x  what de-identification refuses
 ├── sources.py       TF54x  PACS, DICOMweb, watched folders, the receiving port
 ├── people.py        TF56x  pseudonym keys, opt-out, lineage
 ├── cohorts.py       TF58x  catalogue database, cohort queries, labels, masks
@@ -35,6 +37,8 @@ NOUNS = {
     "approval": "TF3",
     "rounds": "TF4",
     "data": "TF5",
+    "pixeltext": "TF5",
+    "deidentification": "TF5",
     "sources": "TF5",
     "people": "TF5",
     "cohorts": "TF5",

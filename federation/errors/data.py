@@ -1,6 +1,6 @@
 """TF5xx: DICOM intake, de-identification, labels and cohorts.
 
-TF501 to TF515 and TF534 to TF539 are what a file is quarantined with; they carry
+TF501 to TF515, TF534 to TF539 and TF598 are what a file is quarantined with; they carry
 nothing of the file. TF516 to TF519 are counted, the rest are raised.
 """
 
@@ -112,7 +112,7 @@ class ModalityNotWantedError(PlatformError):
 class BodyPartNotWantedError(PlatformError):
     """A body part outside the intake's rule, or none named."""
 
-    code = "TF539"
+    code = "TF598"
     what = Text(
         en="The body part is not one that this intake accepts, or the file names none.",
         zh="此影像的身體部位不在收錄範圍,或檔案未註明部位。",
@@ -314,7 +314,7 @@ class LabelFileError(PlatformError):
 class IntakeRulesError(PlatformError):
     """The hospital's intake rules are not understood."""
 
-    code = "TF559"
+    code = "TF599"
     what = Text(
         en="intake.toml is not understood: {problems}.",
         zh="無法理解 intake.toml:{problems}。",

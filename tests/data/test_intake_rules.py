@@ -67,7 +67,7 @@ def test_the_rules_of_the_home_are_the_rules_of_every_intake(
     write(build(2, BodyPartExamined="HAND"), "hand.dcm")
     path = write(build(3), "unnamed.dcm")
     report = ingest(tmp_path / "data", path.parent, workers=1)
-    assert (report.admitted, report.quarantined) == (1, {"TF539": 2})
+    assert (report.admitted, report.quarantined) == (1, {"TF598": 2})
     (tmp_path / "intake.toml").write_text("")
     assert ingest(tmp_path / "data", path.parent, workers=1).new == 2
 
@@ -139,7 +139,7 @@ def test_a_person_reads_each_code_in_words(tmp_path: Path, build: Build, write: 
     (tmp_path / "intake.toml").write_text('body_parts = ["CHEST"]')
     said = CliRunner().invoke(app, ["node", "ingest", str(path), "--home", str(tmp_path)]).stdout
     assert "0 of 1 files admitted" in said
-    assert "TF539" in said
+    assert "TF598" in said
     assert "body part" in said
     shown = CliRunner().invoke(app, ["node", "rules", "--home", str(tmp_path)]).stdout
     assert 'body_parts = ["CHEST"]' in shown

@@ -12,7 +12,6 @@ import fcntl
 import hashlib
 import json
 import os
-import sqlite3
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -23,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from clients.data.catalogue.store import Catalogue, KnownFile
-from clients.data.deidentification.profile import load_table
+from clients.data.deidentification.profile import Option, load_table
+from clients.data.deidentification.safe_private import load_safe_table
 from clients.data.intake.fingerprints import fingerprints
 from clients.data.intake.rules import IntakeRules, read_rules
 from clients.data.intake.walk import count_below, files_below
@@ -33,7 +33,10 @@ from clients.data.labels.table import NAME, LabelTable, read_labels
 from clients.data.layout import KEY_FILE, LOCK, STAGING, stored_path
 from clients.data.people.optout import OptOuts, load_optouts
 from clients.data.people.pseudonyms import Pseudonyms
+from clients.data.pixeltext.policy import PixelText
+from clients.data.pixeltext.reader import SHA256
 from federation.domain.transitions import Transitions
+from federation.errors.cohorts import CatalogueDatabaseError
 from federation.errors.data import (
     DuplicateError,
     InstanceConflictError,
@@ -44,6 +47,8 @@ from federation.errors.data import (
 )
 
 FILES_PER_WORKER = 12
+READING = 2
+"""Number of the way files are read; raised whenever the same file would end otherwise."""
 
 
 class IncomingState(Enum):
@@ -155,6 +160,7 @@ def ingest(
             work = _Intake(data, catalogue, rules)
             work.keep_paths = table is not None
             work.tell = (progress or _no_progress, outcome or _no_outcome)
+            work.root = path
             work.run(files_below(path, without=without), given, workers or _worker_count(given))
             counted = (
                 {}
@@ -171,8 +177,8 @@ def ingest(
             )
     except OSError as error:
         raise IntakeDiskError(why=error.strerror or type(error).__name__) from error
-    except sqlite3.OperationalError as error:
-        raise IntakeDiskError(why=error.sqlite_errorname) from error
+    except CatalogueDatabaseError as error:
+        raise IntakeDiskError(why=str(error.values["why"])) from error
     return work.report(labels=counted, seconds=time.monotonic() - started)
 
 
@@ -191,6 +197,7 @@ class _Intake:
     data: Path
     catalogue: Catalogue
     rules: IntakeRules
+    root: Path = Path()
     keep_paths: bool = False
     tell: tuple[Progress, Outcome] = (_no_progress, _no_outcome)
     admitted: int = 0
@@ -219,6 +226,7 @@ class _Intake:
                 pseudonyms=self.pseudonyms,
                 rules=self.rules,
                 staging=self.staging,
+                root=self.root,
             ) as pool,
         ):
             plan = ((path, self.pseudonyms.content(digest)) for path, digest in prints)
@@ -288,6 +296,8 @@ class _Intake:
         there = self.catalogue.pixels_of(instance)
         if there is not None:
             same = there == found["pixels"]
+            if same:
+                self.catalogue.complete(found)
             return (DuplicateError.code, instance) if same else (InstanceConflictError.code, None)
         twin = self.catalogue.instance_of_pixels(found["pixels"])
         if twin is not None:
@@ -353,8 +363,10 @@ def _worker_count(files: int) -> int:
 def _rules_key(rules: IntakeRules) -> str:
     """Return a short name of the rules: a file is read again when they change."""
     parts = [sorted(rules.modalities), sorted(option.name for option in rules.options)]
-    parts += [sorted(rules.body_parts)] if rules.body_parts else []
-    packed = json.dumps([*parts, load_table().sha256, rules.limits.file_bytes])
+    parts += [sorted(rules.body_parts), [rules.pixel_text.value]]
+    parts += [sorted(SHA256.values())] if rules.pixel_text is not PixelText.DECLARED else []
+    parts += [[load_safe_table().sha256]] if Option.SAFE_PRIVATE in rules.options else []
+    packed = json.dumps([READING, *parts, load_table().sha256, rules.limits.file_bytes])
     return hashlib.sha256(packed.encode()).hexdigest()[:16]
 
 

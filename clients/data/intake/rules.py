@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clients.data.deidentification.profile import DEFAULT_OPTIONS, Option
 from clients.data.dicom.elements import Limits
+from clients.data.pixeltext.policy import PixelText
 from federation.errors.data import IntakeRulesError
 
 FILE = "intake.toml"
@@ -21,7 +22,8 @@ TEMPLATE = """# What this hospital takes in, and how the patient is taken out of
 # 本院收錄哪些影像,以及如何去除病人身分。
 modalities = []                          # such as ["CR", "DX"]; empty: every kind of image
 body_parts = []                          # such as ["CHEST"]; empty: every one
-retain = ["dates-modified", "patient"]   # options of DICOM PS3.15 Annex E
+retain = ["dates-modified", "patient"]   # options of DICOM PS3.15 Annex E; also "device"
+pixel_text = "quarantine"                # text in pictures: or "blank", or "declared" (no look)
 largest_file_mb = 512
 seconds_per_file = 60.0
 memory_per_reader_mb = 3072
@@ -36,13 +38,14 @@ class IntakeRules:
     """What an intake accepts.
 
     `modalities` and `body_parts` empty mean any; `options` say what
-    de-identification may leave; `timeout_s` and `memory_bytes` bound the process
-    that reads one file.
+    de-identification may leave, `pixel_text` what happens to text in pictures;
+    `timeout_s` and `memory_bytes` bound the process that reads one file.
     """
 
     modalities: tuple[str, ...] = ()
     body_parts: tuple[str, ...] = ()
     options: frozenset[Option] = DEFAULT_OPTIONS
+    pixel_text: PixelText = PixelText.QUARANTINE
     limits: Limits = field(default_factory=Limits)
     timeout_s: float = 60.0
     memory_bytes: int = 3 * 1024**3
@@ -54,6 +57,7 @@ class _File(BaseModel):
     modalities: list[Code] = []
     body_parts: list[Code] = []
     retain: list[str] = sorted(option.column for option in DEFAULT_OPTIONS)
+    pixel_text: PixelText = PixelText.QUARANTINE
     largest_file_mb: int = Field(default=512, ge=1, le=16_384)
     seconds_per_file: float = Field(default=60.0, ge=1, le=3600, allow_inf_nan=False)
     memory_per_reader_mb: int = Field(default=3072, ge=1024, le=262_144)
@@ -68,6 +72,7 @@ class _File(BaseModel):
             modalities=tuple(self.modalities),
             body_parts=tuple(self.body_parts),
             options=frozenset(named[name] for name in self.retain),
+            pixel_text=self.pixel_text,
             limits=Limits(file_bytes=self.largest_file_mb << 20),
             timeout_s=self.seconds_per_file,
             memory_bytes=self.memory_per_reader_mb << 20,

@@ -7,6 +7,7 @@ coded error. SOP classes are a closed list: an unknown or private one is no imag
 
 from clients.data.dicom.elements import Part10
 from clients.data.intake.rules import IntakeRules
+from clients.data.pixeltext.policy import PixelText
 from federation.errors.data import (
     BodyPartNotWantedError,
     BurnedInTextError,
@@ -15,9 +16,11 @@ from federation.errors.data import (
     NotAnImageError,
     SecondaryCaptureError,
 )
+from federation.errors.deidentification import DirectoryError
 
 SOP_CLASS, MODALITY, BURNED_IN = 0x00080016, 0x00080060, 0x00280301
-BODY_PART = 0x00180015
+BODY_PART, META_CLASS = 0x00180015, 0x00020002
+DIRECTORY = "1.2.840.10008.1.3.10"
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 IMAGE_CLASSES = frozenset(
@@ -37,7 +40,8 @@ SECONDARY_CAPTURE_CLASSES = frozenset(
     _STORAGE + suffix for suffix in ("7", "7.1", "7.2", "7.3", "7.4")
 )
 TEXT_LIKELY = frozenset({"US", "IVUS", "BDUS", "ES", "XC", "GM", "SM", "OP", "OT", "DOC"})
-"""Modalities whose images usually show text; they must declare that they have none."""
+"""Modalities whose images usually show text: they must declare that they have none, unless
+the rules let text be blanked."""
 
 KINDS = (
     ("88.", "a report"),
@@ -53,6 +57,9 @@ KINDS = (
 def check_screening(file: Part10, rules: IntakeRules) -> None:
     """Raise the coded error of the first rule that the file breaks."""
     sop_class = file.text(SOP_CLASS)
+    declared_class = next((e.text() for e in file.meta if e.tag == META_CLASS), "")
+    if DIRECTORY in (declared_class, sop_class):  # a DICOMDIR says its class in the meta only
+        raise DirectoryError()
     if sop_class in SECONDARY_CAPTURE_CLASSES:
         raise SecondaryCaptureError()
     if sop_class not in IMAGE_CLASSES:
@@ -64,6 +71,8 @@ def check_screening(file: Part10, rules: IntakeRules) -> None:
     if rules.body_parts and file.text(BODY_PART).upper() not in rules.body_parts:
         raise BodyPartNotWantedError(accepted=", ".join(rules.body_parts))
     declared = file.text(BURNED_IN)
+    if rules.pixel_text is PixelText.BLANK:
+        return  # the pixels decide
     if declared == "YES":
         raise BurnedInTextError()
     if modality in TEXT_LIKELY and declared != "NO":

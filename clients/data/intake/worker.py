@@ -1,10 +1,11 @@
 """Read one file after another in a process of its own, under limits.
 
 `python -m clients.data.intake.worker` takes JSON lines on stdin: first the set-up (key,
-options, rules, staging folder), then one `{"path": …}` a file; it answers each
-with one JSON line. Untrusted bytes are parsed, screened, de-identified and
-decoded only here, so a crash, a bomb or an endless loop costs one file. The
-cleaned file waits in the staging folder until the parent has its row.
+options, rules, staging folder), then one `{"path": …, "words": […]}` a file, the
+words being the parts of its path; it answers each with one JSON line. Untrusted
+bytes are parsed, screened, searched for text, de-identified and decoded only
+here, so a crash, a bomb or an endless loop costs one file. The cleaned file waits
+in the staging folder until the parent has its row.
 """
 
 import base64
@@ -14,6 +15,7 @@ import os
 import resource
 import struct
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +27,29 @@ from clients.data.deidentification.deidentify import (
     source_identity,
 )
 from clients.data.deidentification.profile import Option, Profile
-from clients.data.dicom.elements import Limits, Part10, read_part10, write_part10
-from clients.data.dicom.pixels import decode, pixel_digest
+from clients.data.deidentification.statement import (
+    INSPECTED_CLEAN,
+    NOT_INSPECTED,
+    PixelStatement,
+    blanked,
+)
+from clients.data.dicom.elements import Limits, Part10, read_part10, write_parts
+from clients.data.dicom.pixels import Samples, decode, pixel_digest
 from clients.data.intake.rules import IntakeRules
-from clients.data.intake.screening import check_screening
+from clients.data.intake.screening import BURNED_IN, check_screening
 from clients.data.people.pseudonyms import Pseudonyms
+from clients.data.pixeltext.blank import cleared
+from clients.data.pixeltext.detect import Detector
+from clients.data.pixeltext.policy import PixelText
 from federation.errors.base import PlatformError
 from federation.errors.data import (
+    BurnedInTextError,
     CutFileError,
     PixelsUndecodableError,
     TooManyElementsError,
     UnreadableElementError,
 )
+from federation.errors.pixeltext import PixelTextError
 
 
 def main() -> None:
@@ -46,7 +59,8 @@ def main() -> None:
     reader = _Reader(setup)
     answer("ready")
     for line in sys.stdin:
-        answer(reader.read(Path(json.loads(line)["path"])))
+        asked = json.loads(line)
+        answer(reader.read(Path(asked["path"]), words=asked["words"]))
 
 
 def answer(value: object) -> None:
@@ -55,29 +69,37 @@ def answer(value: object) -> None:
     sys.stdout.flush()
 
 
+STUDY_DATE = 0x00080020
+
+
 class _Reader:
     def __init__(self, setup: dict[str, Any]) -> None:
         self.pseudonyms = Pseudonyms(base64.b64decode(setup["key"]))
         self.profile = Profile(frozenset(Option[name] for name in setup["options"]))
         self.staging = Path(setup["staging"])
         self.staged = 0
+        self.detector: Detector | None = None
         self.rules = IntakeRules(
             modalities=tuple(setup["modalities"]),
             body_parts=tuple(setup["body_parts"]),
+            pixel_text=PixelText(setup["pixel_text"]),
             limits=Limits(**setup["limits"]),
         )
 
-    def read(self, path: Path) -> dict[str, object]:
+    def read(self, path: Path, *, words: Sequence[str]) -> dict[str, object]:
         """Return what became of one file: its facts, or the code that stopped it."""
         state = "received"
         try:
             file = read_part10(self._content(path), self.rules.limits)
             check_screening(file, self.rules)
             source = source_identity(file)
-            pixels = pixel_digest(decode(file))
+            samples = decode(file)
+            pixels = pixel_digest(samples)
+            file, stated = self._without_text(file, samples)
             state = "screened"
-            clean = deidentify(file, self.profile, self.pseudonyms)
-            return self._stage(clean, source=source, pixels=pixels)
+            clean = deidentify(file, self.profile, self.pseudonyms, pixels=stated, also=words)
+            facts = {**facts_of(clean.file), "study_year": year_of(file.text(STUDY_DATE))}
+            return self._stage(clean, source=source, pixels=pixels, facts=facts)
         except PlatformError as error:
             return {"state": state, "code": error.code}
         except (ValueError, IndexError, struct.error, UnicodeError, RecursionError):
@@ -87,6 +109,33 @@ class _Reader:
         except OSError:
             return {"state": state, "code": CutFileError.code}
 
+    def _without_text(self, file: Part10, samples: Samples) -> tuple[Part10, PixelStatement]:
+        """Return the file as the policy wants it and what its pixels were searched for.
+
+        Raises
+        ------
+        PixelTextError
+            If there is text and the rules keep such files out.
+        BurnedInTextError
+            If the file declares text that is not found.
+        PixelTextUncheckedError
+            If its pixels cannot be inspected, or their text not blanked.
+        """
+        if self.rules.pixel_text is PixelText.DECLARED:
+            return file, NOT_INSPECTED
+        if self.detector is None:
+            self.detector = Detector()
+        if self.rules.pixel_text is PixelText.QUARANTINE:
+            if self.detector.find(samples, file=file):
+                raise PixelTextError()
+            return file, INSPECTED_CLEAN
+        done = cleared(file, samples, self.detector)
+        if done is not None:
+            return done.file, blanked(done.areas)
+        if file.text(BURNED_IN) == "YES":
+            raise BurnedInTextError()  # the file knows of text that was not found
+        return file, INSPECTED_CLEAN
+
     def _content(self, path: Path) -> bytes:
         limits = self.rules.limits
         if path.stat().st_size > limits.file_bytes:
@@ -95,20 +144,22 @@ class _Reader:
             )
         return path.read_bytes()
 
-    def _stage(self, clean: Deidentified, *, source: str, pixels: bytes) -> dict[str, object]:
-        content = write_part10(clean.file)
-        if len(content) > self.rules.limits.file_bytes:
+    def _stage(
+        self, clean: Deidentified, *, source: str, pixels: bytes, facts: dict[str, object]
+    ) -> dict[str, object]:
+        parts = write_parts(clean.file)
+        if sum(map(len, parts)) > self.rules.limits.file_bytes:
             raise PixelsUndecodableError()
         self.staged += 1
         staged = self.staging / f"{os.getpid()}-{self.staged}.part"
         try:
-            _write(staged, content)
+            sha256 = _write(staged, parts)
         except OSError as error:  # the node's own disk, not the file: the parent stops
             return {"state": "screened", "disk": error.strerror or "write failed"}
         return {
             "state": "de-identified",
             "staged": staged.name,
-            "sha256": hashlib.sha256(content).hexdigest(),
+            "sha256": sha256,
             "patient": clean.patient,
             "patient_any_issuer": self.pseudonyms.patient(patient_source(source.split("\x1f")[0])),
             "study": clean.study,
@@ -116,15 +167,20 @@ class _Reader:
             "instance": clean.instance,
             "pixels": self.pseudonyms.pixels(pixels),
             "report": clean.report.as_json(),
-            "facts": facts_of(clean.file),
+            "facts": facts,
         }
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, parts: Sequence[bytes | bytearray]) -> str:
+    """Write a file so that it is on the disk; return the SHA-256 of its content."""
+    digest = hashlib.sha256()
     with path.open("wb") as out:
-        out.write(content)
+        for part in parts:
+            out.write(part)
+            digest.update(part)
         out.flush()
         os.fsync(out.fileno())
+    return digest.hexdigest()
 
 
 def facts_of(file: Part10) -> dict[str, object]:
@@ -136,7 +192,9 @@ def facts_of(file: Part10) -> dict[str, object]:
         "model": _utf8(file, 0x00081090),
         "sex": file.text(0x00100040),
         "age": file.text(0x00101010),
-        "study_date": file.text(0x00080020),
+        "view": file.text(0x00185101),
+        "laterality": file.text(0x00200062) or file.text(0x00200060),
+        "study_date": file.text(STUDY_DATE),
         "rows": file.number(0x00280010, 0),
         "columns": file.number(0x00280011, 0),
         "frames": frames_of(file),
@@ -144,6 +202,12 @@ def facts_of(file: Part10) -> dict[str, object]:
         "sop_class": file.text(0x00080016),
         "number": file.text(0x00200013),
     }
+
+
+def year_of(date: str) -> int | None:
+    """Return the calendar year of a DICOM date, None where there is none."""
+    year = date[:4]
+    return int(year) if len(date) >= 8 and year.isdecimal() and year.isascii() else None
 
 
 def _utf8(file: Part10, tag: int) -> str:

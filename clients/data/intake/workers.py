@@ -32,7 +32,10 @@ _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONP
 
 
 class WorkerPool:
-    """A context manager around `count` workers that stage into one folder."""
+    """A context manager around `count` workers that stage into one folder.
+
+    `root` is the folder that was given: what a path says below it may name a patient.
+    """
 
     def __init__(
         self,
@@ -41,7 +44,9 @@ class WorkerPool:
         pseudonyms: Pseudonyms,
         rules: IntakeRules,
         staging: Path,
+        root: Path,
     ) -> None:
+        self.root = root
         self.rules = rules
         self.count = count
         self.setup = json.dumps(
@@ -50,6 +55,7 @@ class WorkerPool:
                 "options": sorted(option.name for option in rules.options),
                 "modalities": list(rules.modalities),
                 "body_parts": list(rules.body_parts),
+                "pixel_text": rules.pixel_text.value,
                 "limits": asdict(rules.limits),
                 "memory_bytes": rules.memory_bytes,
                 "staging": str(staging),
@@ -84,7 +90,7 @@ class WorkerPool:
         worker = self.idle.get()
         try:
             worker = worker or _Worker(self.setup)
-            return worker.ask(path, self.rules.timeout_s)
+            return worker.ask(path, words=words_of(path, self.root), timeout_s=self.rules.timeout_s)
         except WorkerLostError as lost:
             if worker is not None:
                 worker.stop()
@@ -111,8 +117,8 @@ class _Worker:
             self.stop()
             raise WorkerLostError(why="no start")
 
-    def ask(self, path: Path, timeout_s: float) -> dict[str, Any]:
-        answer = self._exchange(json.dumps({"path": str(path)}), timeout_s)
+    def ask(self, path: Path, *, words: tuple[str, ...], timeout_s: float) -> dict[str, Any]:
+        answer = self._exchange(json.dumps({"path": str(path), "words": words}), timeout_s)
         if not isinstance(answer, dict):
             raise WorkerLostError(why="answer")
         return answer
@@ -145,3 +151,9 @@ class _Worker:
                 self.buffer += part
         line, _, self.buffer = self.buffer.partition(b"\n")
         return line
+
+
+def words_of(path: Path, root: Path) -> tuple[str, ...]:
+    """Return the parts of a path from the given folder down, without the file's ending."""
+    below = path.relative_to(root.parent) if path.is_relative_to(root.parent) else Path(path.name)
+    return (*below.parts[:-1], below.stem)

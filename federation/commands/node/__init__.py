@@ -2,7 +2,17 @@
 
 import typer
 
-from federation.commands.node import books, data, decisions, membership, optout
+from federation.commands.node import (
+    books,
+    cohorts,
+    data,
+    decisions,
+    keys,
+    membership,
+    optout,
+    policy,
+    ways_in,
+)
 from federation.commands.output import t
 from federation.wording import Text
 
@@ -11,10 +21,12 @@ HELP = Text(
     zh="執行醫院節點:資料、決定與隱私帳本。",
 )
 
-
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
-for part in (membership, data, decisions, books):
+for part in (membership, data, ways_in, cohorts, optout, decisions, books):
     app.add_typer(part.app)
+app.add_typer(cohorts.cohort_app, name="cohort")
 app.add_typer(optout.optout_app, name="optout")
-app.add_typer(decisions.policy_app, name="policy")
+app.add_typer(keys.keys_app, name="keys")
+app.add_typer(policy.person_app, name="person")
+app.add_typer(policy.policy_app, name="policy")
 app.add_typer(books.ledger_app, name="ledger")

@@ -126,6 +126,7 @@ def rules(
         "modalities": list(found.modalities),
         "body_parts": list(found.body_parts),
         "retain": sorted(option.column for option in found.options),
+        "pixel_text": found.pixel_text.value,
         "largest_file_mb": found.limits.file_bytes >> 20,
         "seconds_per_file": found.timeout_s,
         "memory_per_reader_mb": found.memory_bytes >> 20,

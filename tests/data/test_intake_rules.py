@@ -143,3 +143,19 @@ def test_a_person_reads_each_code_in_words(tmp_path: Path, build: Build, write: 
     assert "body part" in said
     shown = CliRunner().invoke(app, ["node", "rules", "--home", str(tmp_path)]).stdout
     assert 'body_parts = ["CHEST"]' in shown
+
+
+def test_staff_see_what_was_done_to_each_element_and_no_value(
+    tmp_path: Path, build: Build, write: Write
+) -> None:
+    path = write(build())
+    ingest(tmp_path / "data", path, workers=1)
+    said = CliRunner().invoke(app, ["node", "report", "--home", str(tmp_path)]).stdout
+    assert "00100010  PatientName" in said
+    assert "Doe" not in said
+    found = json.loads(
+        CliRunner().invoke(app, ["node", "report", "--home", str(tmp_path), "--json"]).stdout
+    )
+    assert (found["images"], found["actions"]["P"]["00100010"]) == (1, 1)
+    none = CliRunner().invoke(app, ["node", "report", "2.25.1", "--home", str(tmp_path)]).stdout
+    assert none.strip() == "No such image is here."

@@ -295,6 +295,15 @@ class Catalogue:
         found = [dict(row) for row in rows if row["instance"] in wanted]
         return sorted(found, key=lambda row: str(row["instance"]))
 
+    def cleaning_reports(self, instance: str | None = None) -> Iterator[dict[str, dict[str, int]]]:
+        """Yield the de-identification report of one image, or of each: {action: {tag path: n}}."""
+        asked = select(INSTANCES.c.report)
+        if instance is not None:
+            asked = asked.where(INSTANCES.c.instance == instance)
+        with self.connection.execution_options(yield_per=CHUNK).execute(asked) as rows:
+            for packed in rows.scalars():
+                yield json.loads(packed)
+
     def label_names(self) -> list[str]:
         """Return the names of the labels that any image has."""
         return sorted(self.connection.execute(select(LABELS.c.name).distinct()).scalars())

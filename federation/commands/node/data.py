@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,29 @@ PART = Text(
     zh="  {modality} {body_part}:{patients} 位病人、{images} 張影像",
 )
 
+HIDDEN = Text(en="hidden", zh="隱藏")
+CLEANED = Text(
+    en="What de-identification did to {images} images, by element; never a value.",
+    zh="對 {images} 張影像各元素所做的去識別化處理(不含任何值)。",
+)
+NO_IMAGE = Text(en="No such image is here.", zh="沒有這張影像。")
+ACTIONS = {
+    "X": Text(en="removed", zh="移除"),
+    "Z": Text(en="emptied", zh="清空"),
+    "D": Text(en="replaced by a dummy", zh="以替代值取代"),
+    "U": Text(en="UID remapped", zh="UID 重新對應"),
+    "S": Text(en="date shifted", zh="日期位移"),
+    "P": Text(en="pseudonym put in", zh="換成假名"),
+    "W": Text(en="held an identifier: taken out", zh="含識別資訊:去除"),
+    "B": Text(en="hidden bytes blanked", zh="遮除隱藏位元組"),
+    "R": Text(en="kept, cleaned inside", zh="保留並清理內部"),
+    "K": Text(en="kept", zh="保留"),
+    "A": Text(en="written by us", zh="由本系統寫入"),
+}
+REPORT = Text(
+    en="Say what de-identification did to each element of one image, or of all.",
+    zh="說明對一張或全部影像的各元素所做的去識別化處理。",
+)
 LABELS = Text(en="labels: {labels}", zh="標籤:{labels}")
 
 QUARANTINED = Text(en="quarantined: {codes}", zh="隔離:{codes}")
@@ -147,12 +171,55 @@ def catalogue(home: Home, json_: Json = False) -> None:
     if json_:
         emit(found)
         return
-    say(HOLDINGS, **{key: found[key] for key in ("patients", "studies", "series", "instances")})
+    totals = ("patients", "studies", "series", "instances")
+    say(HOLDINGS, **{key: _cell(found[key]) for key in totals})
     for one in found["by_modality_and_body_part"]:
-        say(PART, **{**one, "body_part": one["body_part"] or "–"})
+        counts = {name: _cell(one[name]) for name in ("patients", "images")}
+        say(PART, modality=one["modality"], body_part=one["body_part"] or "–", **counts)
     say(LABELS, labels=", ".join(found["labels"]) or t(NONE))
     codes = ", ".join(f"{code} {count}" for code, count in sorted(found["quarantined"].items()))
     say(QUARANTINED, codes=codes or t(NONE))
+
+
+@app.command(help=t(REPORT))
+def report(
+    home: Home,
+    instance: Annotated[
+        str | None, typer.Argument(help=help_text("an image's UID here", "影像在此的 UID"))
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Show the de-identification report."""
+    from clients.data.catalogue.store import Catalogue
+
+    done: dict[str, Counter[str]] = {}
+    images = 0
+    with Catalogue(data_of(home)) as catalogue:
+        for one in catalogue.cleaning_reports(instance):
+            images += 1
+            for action, tags in one.items():
+                done.setdefault(action, Counter()).update(tags)
+    if json_:
+        emit({"images": images, "actions": done})
+    elif not images:
+        say(NO_IMAGE)
+    else:
+        say(CLEANED, images=images)
+        for action in (name for name in ACTIONS if name in done):
+            typer.echo(f"{action}  {t(ACTIONS[action])}")
+            for path, count in sorted(done[action].items()):
+                typer.echo(f"   {count:>7}  {_named(path)}")
+
+
+def _named(path: str) -> str:
+    """Return an element's path with the keyword of its tag where the dictionary has one."""
+    from pydicom.datadict import keyword_for_tag
+
+    return f"{path}  {keyword_for_tag(int(path.rsplit('/', 1)[-1], 16))}".rstrip()
+
+
+def _cell(count: int | str) -> str:
+    return t(HIDDEN) if count == "suppressed" else str(count)
 
 
 @contextmanager

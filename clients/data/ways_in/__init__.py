@@ -1,0 +1,1 @@
+"""How files arrive: watched folder, C-STORE, C-FIND/C-MOVE/C-GET, DICOMweb; one inbox for all."""

@@ -1,31 +1,49 @@
 """The one exit of a hospital: every reply passes these rules or stays inside.
 
-Each rule is a small function that says yes or no to a `Departure`. `release`
-walks them in order; the first no keeps the reply inside with the rule's name, the
-rest is signed with the node's key and becomes a `Reply`. Nothing else in the
-package may build a `Reply` with an update in it.
+Each rule is a small function that says yes or no to a `Departure`. `release` makes
+counts and times coarse, walks the rules in order, rounds the update's low bits away,
+signs with the node's key and returns a `Reply`; the first no keeps all of it inside,
+with the rule's name. Nothing else in the package may build a `Reply` with an update.
+
+What leaves is what `release` returns: take digests of `reply.update`, and chain
+`digest_of_reply` into the audit log.
 """
 
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 import numpy as np
 
+from clients.disclosure import (
+    COUNTS,
+    DECIMALS,
+    DIGITS_OF_VARIANCE,
+    LARGEST_LOSS,
+    SMALL_CELL,
+    shared_count,
+    shared_report,
+)
+from clients.heads import Heads
+from clients.low_bits import carries_payload, without_low_bits
+from clients.norm_bound import MovingPlan, longest_update
+from clients.randomness import SecureRandom
 from federation.domain.ids import RunId, Sha256, SiteId
 from federation.domain.study import Study
 from federation.domain.update import UpdateManifest
+from federation.errors.base import PlatformError
 from federation.errors.ledger import GateRefusedError
 from federation.errors.rounds import UpdateNotFiniteError, UpdateShapeError
+from federation.evidence.canonical import canonical
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
+from federation.privacy.events import EVENT_KINDS, PoissonSampledGaussian, event_from_json
 from federation.wire.messages import FlatModel, Reply, TaskKind
 
-SMALL_CELL = 10
-"""No count of patients between 1 and this number, exclusive, leaves a hospital."""
+MOST_REPORT_BYTES = 16_384
 
-COUNTS = frozenset({"patients", "n", "heldout_patients"})
 REPORT_KEYS: Mapping[TaskKind, frozenset[str]] = {
     TaskKind.TRAIN: frozenset(
         {"patients", "examples", "steps", "loss", "events", "epsilon", "delta", "epsilon_rdp",
@@ -37,7 +55,8 @@ REPORT_KEYS: Mapping[TaskKind, frozenset[str]] = {
          "seconds"}
     ),
 }  # fmt: skip
-WORDS = frozenset({"auroc", "dice", "poisson-sampled-gaussian", "gaussian"})
+METRIC_KEYS = frozenset({"name", "value", "low", "high", "n", "method", "variance"})
+WORDS = frozenset({"auroc", "dice"}) | frozenset(EVENT_KINDS)
 METHOD = re.compile(r"(patient bootstrap|DeLong)(, B=[0-9]{1,6})?(, 95 %)?")
 """All that a report may hold as text besides content ids and error codes."""
 
@@ -46,8 +65,16 @@ METHOD = re.compile(r"(patient bootstrap|DeLong)(, B=[0-9]{1,6})?(, 95 %)?")
 class Departure:
     """A reply that wants to leave, with what it takes to judge it.
 
-    `is_reserved` and `is_approved` ask the ledger and the approvals again, at the
-    moment of leaving.
+    Parameters
+    ----------
+    is_reserved, is_approved
+        Ask the ledger and the approvals again, at the moment of leaving.
+    model
+        The round's model, so that an update can be known as a difference to it.
+    heads
+        How far book and audit log are; signed with the reply.
+    largest_update_bytes
+        What the hospital's policy allows, besides what the recipe declares.
     """
 
     kind: TaskKind
@@ -61,11 +88,22 @@ class Departure:
     manifest: UpdateManifest
     is_reserved: Callable[[], bool]
     is_approved: Callable[[], bool]
+    model: FlatModel | None = None
+    heads: Heads | None = None
+    largest_update_bytes: int | None = None
 
 
 def has_declared_keys_only(departure: Departure) -> bool:
-    """Say whether the report holds only the fields its kind declares."""
-    return set(departure.report) <= REPORT_KEYS[departure.kind]
+    """Say whether report, metrics and events hold only the fields their kinds declare."""
+    report = departure.report
+    metrics, events = report.get("metrics", []), report.get("events", [])
+    return (
+        set(report) <= REPORT_KEYS[departure.kind]
+        and isinstance(metrics, list | tuple)
+        and all(isinstance(one, Mapping) and set(one) == METRIC_KEYS for one in metrics)
+        and isinstance(events, list | tuple)
+        and all(_is_event(one) for one in events)
+    )
 
 
 def has_no_free_text(departure: Departure) -> bool:
@@ -80,8 +118,31 @@ def has_finite_numbers_only(departure: Departure) -> bool:
 
 
 def has_no_small_counts(departure: Departure) -> bool:
-    """Say whether no count of patients lies between 1 and the small-cell threshold."""
-    return all(not 0 < count < SMALL_CELL for count in _counts(departure.report))
+    """Say whether no count is below 0, or between 1 and the small-cell threshold."""
+    return all(count == 0 or count >= SMALL_CELL for count in _counts(departure.report))
+
+
+def has_coarse_numbers_only(departure: Departure) -> bool:
+    """Say whether counts are in their steps and results have the few digits they may have."""
+    report = departure.report
+    metrics = report.get("metrics", [])
+    return (
+        all(shared_count(count) == count for count in _counts(report))
+        and _has_decimals(report.get("loss"), 2)
+        and _is_within(report.get("loss"), LARGEST_LOSS)
+        and isinstance(report.get("seconds", 0), int)
+        and isinstance(metrics, list | tuple)
+        and all(_is_coarse_metric(one) for one in metrics)
+    )
+
+
+def fits_the_declared_size(departure: Departure) -> bool:
+    """Say whether update and report are no larger than the recipe and the policy declare."""
+    update, policy = departure.update, departure.largest_update_bytes
+    most = departure.manifest.size_bytes
+    allowed = most if policy is None else min(most, policy)
+    report_bytes = len(canonical(dict(departure.report)))
+    return report_bytes <= MOST_REPORT_BYTES and (update is None or update.nbytes <= allowed)
 
 
 def carries_an_update_exactly_when_it_trains(departure: Departure) -> bool:
@@ -90,10 +151,43 @@ def carries_an_update_exactly_when_it_trains(departure: Departure) -> bool:
 
 
 def names_its_privacy_events(departure: Departure) -> bool:
-    """Say whether a private study's update comes with the events that pay for it."""
+    """Say whether a private study's update comes with the one event that pays for it."""
     if departure.kind is not TaskKind.TRAIN or departure.study.privacy is None:
         return True
-    return bool(departure.report.get("events"))
+    return _mechanism(departure) is not None
+
+
+def keeps_the_norm_of_its_mechanism(departure: Departure) -> bool:
+    """Say whether a private update is no longer than its mechanism can make it."""
+    privacy, update = departure.study.privacy, departure.update
+    if privacy is None or update is None:
+        return True
+    event, patients = _mechanism(departure), departure.report.get("patients")
+    if event is None or not isinstance(patients, int) or patients < 1:
+        return False
+    training = departure.study.training
+    plan = MovingPlan(
+        size=update.size,
+        patients=patients,
+        sample_rate=event.sample_rate,
+        steps=event.steps,
+        noise_multiplier=event.noise_multiplier,
+        clip_norm=privacy.clip_norm,
+        optimizer=training.optimizer,
+        learning_rate=training.learning_rate,
+        momentum=training.momentum,
+    )
+    return float(np.linalg.norm(update.astype(np.float64))) <= longest_update(plan)
+
+
+def hides_nothing_in_low_bits(departure: Departure) -> bool:
+    """Say whether the update's sampled low bits look like those of a trained model."""
+    update, model = departure.update, departure.model
+    if update is None:
+        return True
+    if model is not None and model.shape != update.shape:
+        return False
+    return not carries_payload(update, model=model, source=SecureRandom())
 
 
 def is_reserved_in_the_ledger(departure: Departure) -> bool:
@@ -111,8 +205,12 @@ RULES: tuple[Callable[[Departure], bool], ...] = (
     has_no_free_text,
     has_finite_numbers_only,
     has_no_small_counts,
+    has_coarse_numbers_only,
     carries_an_update_exactly_when_it_trains,
+    fits_the_declared_size,
     names_its_privacy_events,
+    keeps_the_norm_of_its_mechanism,
+    hides_nothing_in_low_bits,
     is_reserved_in_the_ledger,
     is_still_approved,
 )
@@ -129,11 +227,18 @@ def release(departure: Departure, *, signer: Signer) -> Reply:
         With the name of the first rule that does not hold.
     """
     _check_update(departure)
+    coarse = replace(departure, report=shared_report(departure.report))
     for rule in RULES:
-        if not rule(departure):
+        if not rule(coarse):
             raise GateRefusedError(rule=rule.__name__)
-    statement = _statement(departure)
-    return Reply(departure.update, dict(departure.report), sign_dsse(statement, signer))
+    update = None if coarse.update is None else without_low_bits(coarse.update)
+    statement = _statement(replace(coarse, update=update))
+    return Reply(update, dict(coarse.report), sign_dsse(statement, signer))
+
+
+def digest_of_reply(reply: Reply) -> Sha256:
+    """Return the content id of what was signed: report, update and heads together."""
+    return Sha256.of(reply.signature.encode())
 
 
 def digest_of_array(array: FlatModel) -> Sha256:
@@ -161,8 +266,60 @@ def _statement(departure: Departure) -> Statement:
     if departure.update is not None:
         subjects.append(Subject(f"update/{about}", digest_of_array(departure.update)))
     kind = PredicateType.UPDATE if departure.update is not None else PredicateType.EVALUATION
-    said = {"site": str(departure.site), "run": str(departure.run), "round": departure.round}
-    return Statement(tuple(subjects), kind, {**said, "report": dict(departure.report)})
+    said: dict[str, object] = {
+        "site": str(departure.site),
+        "run": str(departure.run),
+        "round": departure.round,
+        "report": dict(departure.report),
+    }
+    if departure.heads is not None:
+        said["heads"] = departure.heads.as_json()
+    return Statement(tuple(subjects), kind, said)
+
+
+def _is_event(raw: object) -> bool:
+    try:
+        event_from_json(raw)
+    except PlatformError:
+        return False
+    return True
+
+
+def _mechanism(departure: Departure) -> PoissonSampledGaussian | None:
+    """Return the one event of a private round, None unless the report says the same of it."""
+    report, events = departure.report, departure.report.get("events")
+    if not isinstance(events, list | tuple) or len(events) != 1 or not _is_event(events[0]):
+        return None
+    event = event_from_json(events[0])
+    if not isinstance(event, PoissonSampledGaussian):
+        return None
+    said = {key: report.get(key) for key in ("noise_multiplier", "sample_rate", "steps")}
+    as_reported = all(event.as_json()[key] == value for key, value in said.items())
+    privacy = departure.study.privacy
+    same_clip = privacy is not None and report.get("clip_norm") == privacy.clip_norm
+    return event if as_reported and same_clip else None
+
+
+def _is_coarse_metric(metric: object) -> bool:
+    if not isinstance(metric, Mapping):
+        return False
+    variance = metric.get("variance")
+    digits = f".{DIGITS_OF_VARIANCE - 1}e"
+    return all(_has_decimals(metric.get(key), DECIMALS) for key in ("value", "low", "high")) and (
+        variance is None or (_is_number(variance) and float(f"{variance:{digits}}") == variance)
+    )
+
+
+def _has_decimals(value: object, decimals: int) -> bool:
+    return value is None or (_is_number(value) and round(value, decimals) == value)
+
+
+def _is_within(value: object, most: float) -> bool:
+    return value is None or (_is_number(value) and abs(value) <= most)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _leaves(value: object) -> list[object]:

@@ -3,161 +3,153 @@
 The centre chooses a dataset's name, and the hospital's patients are the same under
 any name: what may be spent is decided over all books of the file together.
 
-Every operation is one immediate transaction: the chain is read and verified,
-the rules of `federation.privacy.ledger` decide, the entry is written and synced.
-Two processes can therefore not spend the same budget.
+Every operation is one immediate transaction: all of it is read and verified, the
+rules of `federation.privacy` decide, the entry is written and synced. Two processes
+can therefore not spend the same budget. A file that was cut or changed is refused
+with a code; one that is whole but old is found by `check_follows`.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from federation.domain.ids import StudyId
-from federation.privacy.events import PrivacyEvent
-from federation.privacy.ledger import (
-    Accountant,
-    Book,
-    Budget,
-    Entry,
-    EntryKind,
-    check_affordable,
-    verify_chain,
-)
+from federation.domain.ids import Sha256
+from federation.errors.ledger import LedgerBusyError, LedgerDamagedError
+from federation.evidence.statements import PredicateType, Statement
+from federation.evidence.verification import PublicKey, verify_envelope
+from federation.privacy.bookkeeping import Bookkeeper, LedgerHead, Row, Shelf, Verify, tally_of
+from federation.storage import no_room
 
-_SCHEMA = """CREATE TABLE IF NOT EXISTS entries (
+_ENTRIES = """CREATE TABLE IF NOT EXISTS entries (
     dataset TEXT NOT NULL, idx INTEGER NOT NULL, entry TEXT NOT NULL, digest TEXT NOT NULL,
     PRIMARY KEY (dataset, idx))"""
+_TALLY = """CREATE TABLE IF NOT EXISTS tally (
+    one INTEGER PRIMARY KEY CHECK (one = 1), entries INTEGER NOT NULL, head TEXT NOT NULL)"""
+
+WAIT_S = 30
+_NEEDED_BYTES = 65_536
+MOST_ENTRY_BYTES = 1 << 20
 
 
-class LedgerStore:
-    """The books of one hospital, by dataset name."""
+class LedgerStore(Bookkeeper):
+    """The books of one hospital, in a file.
+
+    Parameters
+    ----------
+    path
+        The file; made where it is missing.
+    officer
+        Checks budgets that are signed into a book; a book with one is refused
+        without it.
+    """
+
+    def __init__(self, path: Path, *, officer: PublicKey | None = None) -> None:
+        super().__init__(_SqliteShelves(path), verify=_verifier(officer))
+
+
+class _SqliteShelves:
+    """One SQLite file; an immediate transaction is the lock between processes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with self._transaction() as connection:
-            connection.execute(_SCHEMA)
-
-    def book(self, dataset: str) -> Book:
-        """Return the verified book of a dataset; empty when nothing was ever spent.
-
-        Raises
-        ------
-        LedgerChainBrokenError
-            If the file was changed behind the platform's back.
-        """
-        with self._transaction() as connection:
-            return _read(connection, dataset)
-
-    def datasets(self) -> list[str]:
-        """Return the names of the datasets that have a book."""
-        with self._transaction() as connection:
-            return _datasets(connection)
-
-    def events(self, *, study: StudyId | None = None) -> tuple[PrivacyEvent, ...]:
-        """Return every event that counts, of one study or of all, over all books.
-
-        Raises
-        ------
-        LedgerChainBrokenError
-            If the file was changed behind the platform's back.
-        """
-        with self._transaction() as connection:
-            return _events(connection, study)
-
-    def reserve(
-        self,
-        dataset: str,
-        *,
-        study: StudyId,
-        key: str,
-        events: Sequence[PrivacyEvent],
-        budget: Budget,
-        plan: Budget,
-        accountant: Accountant,
-        at: str,
-    ) -> float:
-        """Reserve events before a patient is touched; return epsilon including them.
-
-        `budget` is for all that is in the file, `plan` for this study alone. A key
-        that is already reserved with the same events costs nothing more: it is the
-        same round asked again after a crash.
-
-        Raises
-        ------
-        BudgetExceededError
-            If one of the two does not allow it; nothing is written.
-        LedgerEntryRefusedError
-            If the key was settled before, or reserved for something else.
-        """
-        with self._transaction() as connection:
-            book, wanted = _read(connection, dataset), tuple(events)
-            if book.is_open(key, study=study, events=wanted):
-                return accountant(_events(connection), budget.delta)
-            own = (*_events(connection, study), *wanted)
-            check_affordable(own, budget=plan, accountant=accountant)
-            everything = (*_events(connection), *wanted)
-            after = check_affordable(everything, budget=budget, accountant=accountant)
-            entry = book.next_entry(
-                EntryKind.RESERVED,
-                dataset=dataset,
-                study=study,
-                key=key,
-                events=wanted,
-                at=at,
-            )
-            _append(connection, book, entry)
-            return after
-
-    def settle(self, dataset: str, *, study: StudyId, key: str, kind: EntryKind, at: str) -> None:
-        """Commit or void a reservation.
-
-        Raises
-        ------
-        LedgerEntryRefusedError
-            If the key has no open reservation.
-        """
-        with self._transaction() as connection:
-            book = _read(connection, dataset)
-            entry = book.next_entry(kind, dataset=dataset, study=study, key=key, at=at)
-            _append(connection, book, entry)
+        with self._connection() as connection:
+            _make_tables(connection)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
+    def transaction(self) -> Iterator[Shelf]:
+        """Lock the file; leaving the block commits and syncs, an exception rolls back."""
+        with self._connection() as connection:
+            yield _SqliteShelf(connection)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with _coded(self._path):
+            connection = sqlite3.connect(self._path, timeout=WAIT_S, isolation_level=None)
+            try:
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_ENTRY_BYTES)
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                connection.close()
 
 
-def _datasets(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("SELECT DISTINCT dataset FROM entries ORDER BY dataset")
-    return [row[0] for row in rows]
+class _SqliteShelf:
+    """The rows of the file inside one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def rows(self) -> Sequence[Row]:
+        found = self._connection.execute(
+            "SELECT dataset, idx, entry, digest FROM entries ORDER BY rowid"
+        ).fetchall()
+        return [_row(raw) for raw in found]
+
+    def tally(self) -> LedgerHead | None:
+        found = self._connection.execute("SELECT entries, head FROM tally").fetchone()
+        return None if found is None else _head(found)
+
+    def add(self, row: Row, tally: LedgerHead) -> None:
+        values = (row.dataset, row.index, row.entry, row.digest)
+        self._connection.execute("INSERT INTO entries VALUES (?, ?, ?, ?)", values)
+        _write_tally(self._connection, tally)
 
 
-def _events(
-    connection: sqlite3.Connection, study: StudyId | None = None
-) -> tuple[PrivacyEvent, ...]:
-    books = [_read(connection, dataset) for dataset in _datasets(connection)]
-    return tuple(event for book in books for event in book.events(study=study))
+def _make_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables; a file from before the tally gets one over what it holds."""
+    names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    connection.execute(_ENTRIES)
+    connection.execute(_TALLY)
+    if "entries" in names and "tally" not in names:
+        rows = _SqliteShelf(connection).rows()
+        if rows:
+            _write_tally(connection, tally_of(rows))
 
 
-def _read(connection: sqlite3.Connection, dataset: str) -> Book:
-    rows = connection.execute(
-        "SELECT entry FROM entries WHERE dataset = ? ORDER BY idx", (dataset,)
-    )
-    return verify_chain(Entry.from_json(json.loads(row[0])) for row in rows)
+def _write_tally(connection: sqlite3.Connection, tally: LedgerHead) -> None:
+    connection.execute("REPLACE INTO tally VALUES (1, ?, ?)", (tally.entries, tally.head))
 
 
-def _append(connection: sqlite3.Connection, book: Book, entry: Entry) -> None:
-    book.with_entry(entry)
-    connection.execute(
-        "INSERT INTO entries VALUES (?, ?, ?, ?)",
-        (entry.dataset, entry.index, json.dumps(entry.as_json()), entry.digest),
-    )
+def _row(raw: tuple[object, ...]) -> Row:
+    match raw:
+        case (str(dataset), int(index), str(entry), str(digest)):
+            return Row(dataset, index, entry, digest)
+    raise LedgerDamagedError(why="a row of another form")
+
+
+def _head(raw: tuple[object, ...]) -> LedgerHead:
+    match raw:
+        case (int(entries), str(head)) if Sha256.pattern.fullmatch(head):
+            return LedgerHead(entries, Sha256(head))
+    raise LedgerDamagedError(why="a tally of another form")
+
+
+@contextmanager
+def _coded(path: Path) -> Iterator[None]:
+    """Turn what SQLite says of a full disk, a lock or a damaged file into coded errors."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+        if name == "SQLITE_FULL":
+            raise no_room(path.parent, _NEEDED_BYTES) from error
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise LedgerBusyError(seconds=WAIT_S) from error
+        raise LedgerDamagedError(why=name) from error
+    except UnicodeDecodeError as error:
+        raise LedgerDamagedError(why="text that is not text") from error
+
+
+def _verifier(officer: PublicKey | None) -> Verify | None:
+    if officer is None:
+        return None
+
+    def verify(envelope: str) -> Statement:
+        trusted = {officer.keyid: officer}
+        return verify_envelope(envelope, trusted=trusted, expected=PredicateType.LEDGER)
+
+    return verify

@@ -133,3 +133,17 @@ class CohortDoesNotFitError(PlatformError):
         en="Build the cohort again with the recipe of the study.",
         zh="請以研究的配方重新建立資料集。",
     )
+
+
+class CentralReleaseRefusedError(PlatformError):
+    """The centre's own mechanism cannot make the promise it was asked for."""
+
+    code = "TF610"
+    what = Text(
+        en="The private mean over hospitals was not made: {why}.",
+        zh="未產生跨院的隱私平均值:{why}。",
+    )
+    next_step = Text(
+        en="Declare the hospitals and the largest weight before the round; nothing was released.",
+        zh="請在該輪之前宣告參與醫院與最大權重;未釋出任何結果。",
+    )

@@ -18,10 +18,15 @@ from typing import Literal
 import dp_accounting
 import dp_accounting.rdp
 import numpy as np
-from dp_accounting.pld import PLDAccountant
+from dp_accounting.pld import privacy_loss_distribution as pld
 
 from federation.errors.privacy import InvalidPrivacyEventError, PrivacyPlanUnreachableError
-from federation.privacy.events import Gaussian, PoissonSampledGaussian, PrivacyEvent
+from federation.privacy.events import (
+    DiscreteGaussian,
+    Gaussian,
+    PoissonSampledGaussian,
+    PrivacyEvent,
+)
 
 RDP_ORDERS = (
     *(1 + step / 10 for step in range(1, 100)),
@@ -133,15 +138,18 @@ def _smallest_noise(epsilon: float, delta: float, sample_rate: float, steps: int
 def _merged(events: Iterable[PrivacyEvent]) -> tuple[PrivacyEvent, ...]:
     """Add up events with equal parameters; composition does not depend on the order."""
     sampled: Counter[tuple[float, float]] = Counter()
+    discrete: Counter[float] = Counter()
     for event in events:
         match event:
             case PoissonSampledGaussian(noise, rate, steps):
                 sampled[noise, rate] += steps
             case Gaussian(noise, count):
                 sampled[noise, 1.0] += count
-    return tuple(
-        PoissonSampledGaussian(noise, rate, steps)
-        for (noise, rate), steps in sorted(sampled.items())
+            case DiscreteGaussian(sigma, cells, count):
+                discrete[sigma] += cells * count
+    return (
+        *(PoissonSampledGaussian(*key, steps) for key, steps in sorted(sampled.items())),
+        *(DiscreteGaussian(sigma, 1, moves) for sigma, moves in sorted(discrete.items())),
     )
 
 
@@ -192,25 +200,53 @@ def _log_moment(sigma: float, rate: float, order: float) -> float:
 def _epsilon_rdp(events: tuple[PrivacyEvent, ...], delta: float) -> float:
     total = [0.0] * len(RDP_ORDERS)
     for event in _merged(events):
-        assert isinstance(event, PoissonSampledGaussian)
-        one = _rdp_of_one_step(event.noise_multiplier, event.sample_rate)
-        total = [before + event.steps * now for before, now in zip(total, one, strict=True)]
+        one, times = _rdp_of_one(event)
+        total = [before + times * now for before, now in zip(total, one, strict=True)]
     return float(dp_accounting.rdp.compute_epsilon(RDP_ORDERS, total, delta)[0])
 
 
+def _rdp_of_one(event: PrivacyEvent) -> tuple[tuple[float, ...], int]:
+    """Return one step's Renyi divergence at every order, and how many steps there are."""
+    match event:
+        case PoissonSampledGaussian(noise, rate, steps):
+            return _rdp_of_one_step(noise, rate), steps
+        case Gaussian(noise, count):
+            return _rdp_of_one_step(noise, 1.0), count
+        case DiscreteGaussian(sigma, cells, count):  # CKS 2020, theorem 4: as the continuous one
+            return _rdp_of_one_step(sigma, 1.0), cells * count
+
+
 def _epsilon_pld(events: tuple[PrivacyEvent, ...], delta: float) -> float:
-    accountant = PLDAccountant(_RELATION, value_discretization_interval=PLD_INTERVAL)
+    total = pld.identity(value_discretization_interval=PLD_INTERVAL)
     for event in events:
-        assert isinstance(event, PoissonSampledGaussian)
-        accountant.compose(_step(event.noise_multiplier, event.sample_rate), event.steps)
-    return max(0.0, float(accountant.get_epsilon(delta)))
+        total = total.compose(_pld_of(event))
+    return max(0.0, float(total.get_epsilon_for_delta(delta)))
 
 
-def _step(noise_multiplier: float, sample_rate: float) -> dp_accounting.DpEvent:
-    gaussian = dp_accounting.GaussianDpEvent(noise_multiplier)
-    if sample_rate == 1:
-        return gaussian
-    return dp_accounting.PoissonSampledDpEvent(sample_rate, gaussian)
+def _pld_of(event: PrivacyEvent) -> pld.PrivacyLossDistribution:
+    """Return the privacy loss distribution of all steps of an event as `_merged` gives it."""
+    match event:
+        case PoissonSampledGaussian(noise, rate, steps) if rate == 1:
+            return _gaussian_pld(noise / math.sqrt(steps), 1.0)
+        case PoissonSampledGaussian(noise, rate, steps):
+            return _gaussian_pld(noise, rate).self_compose(steps)
+        case DiscreteGaussian(sigma, cells, count):
+            interval = PLD_INTERVAL
+            one = pld.from_discrete_gaussian_mechanism(
+                sigma, value_discretization_interval=interval
+            )
+            return one.self_compose(cells * count)
+        case Gaussian(noise, count):
+            return _gaussian_pld(noise / math.sqrt(count), 1.0)
+
+
+def _gaussian_pld(noise: float, rate: float) -> pld.PrivacyLossDistribution:
+    return pld.from_gaussian_mechanism(
+        standard_deviation=noise,
+        value_discretization_interval=PLD_INTERVAL,
+        sampling_prob=rate,
+        neighboring_relation=_RELATION,
+    )
 
 
 def _check_delta(delta: float) -> None:

@@ -98,7 +98,47 @@ class Gaussian:
         }
 
 
-PrivacyEvent = PoissonSampledGaussian | Gaussian
+@dataclass(frozen=True, slots=True)
+class DiscreteGaussian:
+    """`count` releases of whole numbers with discrete Gaussian noise on each.
+
+    Parameters
+    ----------
+    sigma
+        The parameter of the noise, in patients; above 0.
+    cells
+        How many of the numbers of one release one patient moves at most, each by one.
+    count
+        How many releases.
+
+    Raises
+    ------
+    InvalidPrivacyEventError
+        If a number is outside its range or not finite.
+    """
+
+    kind: ClassVar[str] = "discrete-gaussian"
+
+    sigma: float
+    cells: int
+    count: int
+
+    def __post_init__(self) -> None:
+        _check_positive(self.kind, "sigma", self.sigma)
+        _check_count(self.kind, "cells", self.cells)
+        _check_count(self.kind, "count", self.count)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the event as the books store it."""
+        return {
+            "kind": self.kind,
+            "sigma": self.sigma,
+            "cells": self.cells,
+            "count": self.count,
+        }
+
+
+PrivacyEvent = PoissonSampledGaussian | Gaussian | DiscreteGaussian
 
 EVENT_KINDS: Mapping[str, tuple[type[PrivacyEvent], frozenset[str]]] = {
     PoissonSampledGaussian.kind: (
@@ -106,6 +146,7 @@ EVENT_KINDS: Mapping[str, tuple[type[PrivacyEvent], frozenset[str]]] = {
         frozenset({"noise_multiplier", "sample_rate", "steps"}),
     ),
     Gaussian.kind: (Gaussian, frozenset({"noise_multiplier", "count"})),
+    DiscreteGaussian.kind: (DiscreteGaussian, frozenset({"sigma", "cells", "count"})),
 }
 """Every kind the books know, with exactly the fields it has."""
 

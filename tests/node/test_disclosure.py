@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from clients.disclosure import LARGEST_LOSS, report_of
+from clients.disclosure import (
+    LARGEST_LOSS,
+    report_of,
+    shared_count,
+    shared_report,
+    shared_seconds,
+)
 from clients.evaluation import SiteEvaluation
 from federation.errors.ledger import SmallGroupError
 from federation.evaluation.auroc import ScoreHistogram, bootstrap, delong_variance
@@ -45,3 +53,41 @@ def test_of_fewer_than_ten_patients_not_even_the_loss_leaves() -> None:
     report = report_of(an_evaluation(positives=4, negatives=5))
 
     assert (report["heldout_patients"], report["loss"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("exact", "said"),
+    [(0, 0), (1, None), (9, None), (10, 10), (19, 10), (127, 120), (999, 990), (1289, 1200),
+     (98_765, 98_000)],
+)  # fmt: skip
+def test_a_count_leaves_with_two_digits_and_never_finer_than_tens(
+    exact: int, said: int | None
+) -> None:
+    assert shared_count(exact) == said
+
+
+@given(st.integers(10, 10**9))
+def test_a_coarse_count_stays_what_it_is_and_loses_less_than_half(count: int) -> None:
+    said = shared_count(count)
+    assert said is not None
+    assert shared_count(said) == said
+    assert said <= count < 2 * said
+
+
+def test_one_patient_fewer_is_mostly_not_to_be_seen() -> None:
+    seen = sum(shared_count(count) != shared_count(count - 1) for count in range(11, 1000))
+
+    assert seen < 100
+
+
+@pytest.mark.parametrize(
+    ("exact", "said"), [(0.0, 1), (0.9, 1), (1.5, 2), (31.4, 50), (51, 100), (9000, 10_000)]
+)
+def test_a_time_leaves_rounded_up_to_one_two_or_five(exact: float, said: int) -> None:
+    assert shared_seconds(exact) == said
+
+
+def test_counts_inside_metrics_are_coarse_too_and_small_ones_are_left_to_the_gate() -> None:
+    report = shared_report({"metrics": [{"n": 127, "value": 0.5}], "heldout_patients": 9})
+
+    assert report == {"metrics": [{"n": 120, "value": 0.5}], "heldout_patients": 9}

@@ -7,26 +7,77 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clients.gate import RULES, Departure, digest_of_array, release
+from clients.audit_log import LogHead
+from clients.gate import RULES, Departure, digest_of_array, digest_of_reply, release
+from clients.heads import Heads
+from clients.low_bits import LEAST_NUMBERS
 from federation.domain.ids import RunId, Sha256, SiteId
 from federation.errors.ledger import GateRefusedError
 from federation.errors.rounds import UpdateNotFiniteError, UpdateShapeError
 from federation.evidence.signing import Signer, new_key
 from federation.evidence.statements import PredicateType
 from federation.evidence.verification import trusted_keys, verify_envelope
-from federation.privacy.events import PoissonSampledGaussian
+from federation.privacy.bookkeeping import LedgerHead
+from federation.privacy.events import DiscreteGaussian, PoissonSampledGaussian
 from federation.wire.messages import TaskKind
 from tests.builders import a_manifest, a_study
 
+EVENT = PoissonSampledGaussian(1.0, 0.1, 8).as_json()
 REPORT = {
     "patients": 120,
     "examples": 150,
     "steps": 8,
     "loss": 0.5,
-    "events": [PoissonSampledGaussian(1.0, 0.1, 8).as_json()],
+    "events": [EVENT],
     "epsilon": 1.0,
+    "noise_multiplier": 1.0,
+    "sample_rate": 0.1,
+    "clip_norm": 1.0,
     "dataset_digest": str(Sha256.of(b"data")),
 }
+
+
+METRIC = {
+    "name": "auroc",
+    "value": 0.8123,
+    "low": 0.7,
+    "high": 0.9,
+    "n": 60,
+    "method": "DeLong, 95 %",
+    "variance": 0.00123,
+}
+OTHER = [DiscreteGaussian(5.0, 1, 1).as_json()]
+MANY = LEAST_NUMBERS * 4
+
+
+def evaluated(**changes: Any) -> dict[str, Any]:
+    """Return the change that makes a departure an evaluation with one metric."""
+    metric = {key: value for key, value in {**METRIC, **changes}.items() if value != "gone"}
+    report = {"heldout_patients": 60, "loss": 0.5, "metrics": [metric], "refused": None}
+    return {"kind": TaskKind.EVALUATE, "update": None, "report": report}
+
+
+def trained(size: int = MANY) -> Any:
+    """Return an update as training leaves it: many rounded steps away from a model."""
+    rng = np.random.default_rng(5)
+    model = (0.05 * rng.standard_normal(size)).astype(np.float32)
+    after = model.copy()
+    for _ in range(8):
+        after -= (1e-3 * rng.standard_normal(size)).astype(np.float32)
+    return model, after - model
+
+
+def with_text(update: Any) -> Any:
+    """Return an update with a text written over its lowest bytes."""
+    text = (b"Wang Hsiao-ming, 1958-03-04, chest film, consolidation; " * update.size)[
+        : update.size
+    ]
+    bits = update.copy().view(np.uint32)
+    return ((bits & ~np.uint32(0xFF)) | np.frombuffer(text, np.uint8)).view(np.float32)
+
+
+def large(update: Any, **changes: Any) -> dict[str, Any]:
+    return {"update": update, "manifest": a_manifest(update.size), **changes}
 
 
 def a_departure(**changes: Any) -> Departure:
@@ -59,7 +110,7 @@ def test_a_clean_reply_leaves_signed_over_report_and_update(signer: Signer) -> N
         trusted=trusted_keys([signer.public_key]),
         expected=PredicateType.UPDATE,
     )
-    assert said.predicate["report"] == REPORT
+    assert said.predicate["report"] == reply.report == REPORT
     assert reply.update is not None
     assert digest_of_array(reply.update) in {subject.digest for subject in said.subjects}
 
@@ -68,12 +119,35 @@ def test_a_clean_reply_leaves_signed_over_report_and_update(signer: Signer) -> N
     ("rule", "changes"),
     [
         ("has_declared_keys_only", {"report": {**REPORT, "paths": 1}}),
+        ("has_declared_keys_only", {"report": {**REPORT, "events": [{"kind": "other"}]}}),
+        ("has_declared_keys_only", {"report": {**REPORT, "events": [{**EVENT, "note": 1}]}}),
+        ("has_declared_keys_only", {"report": {**REPORT, "events": 1}}),
+        ("has_declared_keys_only", evaluated(王小明=1)),
+        ("has_declared_keys_only", evaluated(n="gone")),
         ("has_no_free_text", {"report": {**REPORT, "loss": "王小明"}}),
-        ("has_no_free_text", {"report": {**REPORT, "events": [{"kind": "anything else"}]}}),
+        ("has_no_free_text", evaluated(name="王小明")),
         ("has_finite_numbers_only", {"report": {**REPORT, "loss": float("nan")}}),
         ("has_no_small_counts", {"report": {**REPORT, "patients": 9}}),
+        ("has_no_small_counts", {"report": {**REPORT, "examples": 9}}),
+        ("has_no_small_counts", evaluated(n=9)),
+        ("has_coarse_numbers_only", {"report": {**REPORT, "loss": 0.123}}),
+        ("has_coarse_numbers_only", {"report": {**REPORT, "loss": 1e9}}),
+        ("has_no_small_counts", {"report": {**REPORT, "patients": -120}}),
+        ("has_coarse_numbers_only", evaluated(value=0.81234567)),
+        ("has_coarse_numbers_only", evaluated(variance=0.001234)),
+        ("fits_the_declared_size", {"largest_update_bytes": 15}),
+        ("fits_the_declared_size", {"report": {**REPORT, "events": [EVENT] * 500}}),
         ("carries_an_update_exactly_when_it_trains", {"update": None}),
         ("names_its_privacy_events", {"report": {**REPORT, "events": []}}),
+        ("names_its_privacy_events", {"report": {**REPORT, "events": [EVENT, EVENT]}}),
+        ("names_its_privacy_events", {"report": {**REPORT, "events": OTHER}}),
+        ("names_its_privacy_events", {"report": {**REPORT, "noise_multiplier": 2.0}}),
+        ("names_its_privacy_events", {"report": {**REPORT, "sample_rate": 0.2}}),
+        ("names_its_privacy_events", {"report": {**REPORT, "clip_norm": 9.0}}),
+        ("keeps_the_norm_of_its_mechanism", {"update": np.full(4, 99, np.float32)}),
+        ("keeps_the_norm_of_its_mechanism", {"report": {**REPORT, "patients": 0}}),
+        ("hides_nothing_in_low_bits", large(with_text(trained()[1]))),
+        ("hides_nothing_in_low_bits", {"model": np.ones(3, np.float32)}),
         ("is_reserved_in_the_ledger", {"is_reserved": lambda: False}),
         ("is_still_approved", {"is_approved": lambda: False}),
     ],
@@ -111,3 +185,43 @@ def test_an_update_of_another_form_stays_inside(update: Any, signer: Signer) -> 
 def test_an_evaluation_may_not_smuggle_an_array(signer: Signer) -> None:
     with pytest.raises(GateRefusedError, match="carries_an_update"):
         release(a_departure(kind=TaskKind.EVALUATE, report={"loss": 0.1}), signer=signer)
+
+
+def test_an_evaluation_leaves_with_its_metric(signer: Signer) -> None:
+    changes = evaluated()
+
+    assert release(a_departure(**changes), signer=signer).report == changes["report"]
+
+
+def test_counts_and_times_leave_coarse_whatever_the_caller_gave(signer: Signer) -> None:
+    report = {**REPORT, "patients": 127, "examples": 1289, "seconds": 31.4159}
+    said = release(a_departure(report=report), signer=signer).report
+
+    assert (said["patients"], said["examples"], said["seconds"]) == (120, 1200, 50)
+
+
+def test_what_training_made_leaves_and_its_low_bits_do_not(signer: Signer) -> None:
+    model, update = trained()
+    reply = release(a_departure(**large(update, model=model)), signer=signer)
+
+    assert reply.update is not None
+    assert not (reply.update.view(np.uint32) & 0xFF).any()
+    assert np.allclose(reply.update, update, rtol=2**-16, atol=0)
+
+
+def test_the_heads_are_signed_with_the_reply(signer: Signer) -> None:
+    heads = Heads(LedgerHead(3, Sha256.of(b"book")), LogHead(9, Sha256.of(b"log")))
+    reply = release(a_departure(heads=heads), signer=signer)
+    trusted = trusted_keys([signer.public_key])
+
+    said = verify_envelope(reply.signature, trusted=trusted, expected=PredicateType.UPDATE)
+    assert Heads.from_json(said.predicate["heads"]) == heads
+
+
+def test_the_digest_of_a_reply_covers_report_and_update(signer: Signer) -> None:
+    first = release(a_departure(), signer=signer)
+    other = release(a_departure(report={**REPORT, "loss": 0.25}), signer=signer)
+    moved = release(a_departure(update=np.full(4, 0.5, np.float32)), signer=signer)
+
+    assert len({digest_of_reply(one) for one in (first, other, moved)}) == 3
+    assert digest_of_reply(first) == digest_of_reply(release(a_departure(), signer=signer))

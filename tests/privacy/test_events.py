@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from federation.errors.privacy import InvalidPrivacyEventError, UnknownPrivacyEventError
 from federation.privacy.events import (
     EVENT_KINDS,
+    DiscreteGaussian,
     Gaussian,
     PoissonSampledGaussian,
     event_from_json,
@@ -25,6 +26,12 @@ def test_a_sampled_event_survives_json(noise, rate, steps):
 @given(NOISE, st.integers(1, 10**6))
 def test_a_gaussian_event_survives_json(noise, count):
     event = Gaussian(noise, count)
+    assert event_from_json(json.loads(json.dumps(event.as_json()))) == event
+
+
+@given(NOISE, st.integers(1, 10**6), st.integers(1, 10**6))
+def test_a_discrete_event_survives_json(sigma, cells, count):
+    event = DiscreteGaussian(sigma, cells, count)
     assert event_from_json(json.loads(json.dumps(event.as_json()))) == event
 
 

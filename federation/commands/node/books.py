@@ -1,64 +1,197 @@
-"""`trifed node ledger|audit`: what was spent and what was done."""
+"""`trifed node ledger|audit|refusals`: what was spent, what was done, what was kept inside."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.commands.node.homes import Home, open_node
-from federation.commands.output import Json, emit, say, t
+from federation import settings
+from federation.commands.node.homes import Home, now
+from federation.commands.output import Json, emit, help_text, read_file, say, t
 from federation.wording import Text
 
-LEDGER = Text(en="Show and verify the privacy book.", zh="顯示並驗證隱私帳本。")
+if TYPE_CHECKING:
+    from clients.home import NodeHome
+    from clients.ledger_store import LedgerStore
+    from federation.privacy.bookkeeping import Library
+
+LEDGER = Text(en="Show, verify and compare the privacy book.", zh="顯示、驗證並比對隱私帳本。")
+
+SHOW = Text(en="Show what every dataset has spent.", zh="顯示各資料集已消耗的預算。")
+
+VERIFY = Text(
+    en="Verify every chain of the book and of the audit log; exit 0 only when all hold.",
+    zh="驗證帳本與稽核紀錄的每一條鏈;全部成立才以 0 結束。",
+)
+
+EXPORT = Text(en="Write the whole book to a file.", zh="將整份帳本匯出為檔案。")
+
+COMPARE = Text(
+    en="Compare the book with an exported one; exit 0 only when they agree.",
+    zh="與匯出的帳本比對;一致才以 0 結束。",
+)
+
+BUDGET_HELP = Text(
+    en="Sign a budget into a dataset's book, as the data officer.",
+    zh="由資料官將預算簽入資料集的帳本。",
+)
+
+CLOSE = Text(
+    en="Close a dataset's book: nothing more can be spent on it.",
+    zh="結束資料集的帳本:不再允許消耗。",
+)
 
 AUDIT = Text(en="Show and verify the node's audit log.", zh="顯示並驗證節點稽核紀錄。")
 
+REFUSALS = Text(
+    en="Show what was kept inside the hospital, and why.", zh="顯示留在院內的回覆及其原因。"
+)
+
 BOOK = Text(
     en="{dataset}: epsilon {epsilon:.3f} of {budget:g} spent at delta {delta:g} "
-    "({entries} entries, chain verified)",
+    "(Renyi {epsilon_rdp:.3f}, PLD {epsilon_pld:.3f}, the larger binds; "
+    "{entries} entries, chain verified)",
     zh="{dataset}:已用 epsilon {epsilon:.3f},上限 {budget:g},delta {delta:g}"
-    "(共 {entries} 筆,鏈已驗證)",
+    "(Renyi {epsilon_rdp:.3f}、PLD {epsilon_pld:.3f},取較大者;共 {entries} 筆,鏈已驗證)",
+)
+
+ALL = Text(
+    en="All datasets together, for the patients are the same: epsilon {epsilon_all:.3f}; "
+    "in the last {period_days} days {epsilon_period:.3f} of {period_budget:g} "
+    "at delta {period_delta:g}.",
+    zh="所有資料集合計(病人相同):epsilon {epsilon_all:.3f};"
+    "最近 {period_days} 日 {epsilon_period:.3f},上限 {period_budget:g},delta {period_delta:g}。",
 )
 
 EMPTY_BOOK = Text(en="Nothing was ever spent.", zh="尚未消耗任何預算。")
+
+VERIFIED = Text(
+    en="The privacy book holds: {entries} entries, head {head}.\n"
+    "The audit log holds: {lines} lines, head {log}.",
+    zh="隱私帳本成立:共 {entries} 筆,摘要 {head}。\n稽核紀錄成立:共 {lines} 行,摘要 {log}。",
+)
+
+EXPORTED = Text(en="Wrote {entries} entries to {file}.", zh="已將 {entries} 筆紀錄寫入 {file}。")
+
+SAME = Text(en="The two books agree on {rounds} rounds.", zh="兩份帳本在 {rounds} 輪上一致。")
+
+SIGNED = Text(
+    en="{dataset} may spend epsilon {epsilon:g} at delta {delta:g}, {period}. Signed.",
+    zh="{dataset} 可消耗 epsilon {epsilon:g}(delta {delta:g}),{period}。已簽署。",
+)
+
+EVER = Text(en="in all", zh="總計")
+
+IN_DAYS = Text(en="in any {days} days", zh="任 {days} 日內")
+
+CLOSED = Text(
+    en="The book of {dataset} is closed; what was spent goes on counting.",
+    zh="{dataset} 的帳本已結束;已消耗的部分仍計入。",
+)
+
+NO_REFUSALS = Text(en="Nothing was ever kept inside.", zh="從未有回覆被留在院內。")
+
+REFUSAL = Text(
+    en="{at}  {subject}  [{code}] {what} {rule}", zh="{at}  {subject}  [{code}] {what} {rule}"
+)
+
+WITHHELD = "update-withheld"
 
 ledger_app = typer.Typer(help=t(LEDGER), no_args_is_help=True)
 
 app = typer.Typer()
 
+Study = Annotated[
+    str | None, typer.Option(help=help_text("compare this study only", "僅比對此研究"))
+]
 
-@ledger_app.command("show", help=t(LEDGER))
+
+@ledger_app.command("show", help=t(SHOW))
 def ledger_show(home: Home, json_: Json = False) -> None:
     """Show every dataset's book, verified."""
-    from clients.ledger_store import LedgerStore
-    from clients.policy import read_policy
-    from federation.privacy.accountants import spent
-
-    node, _ = open_node(home)
-    policy, store = read_policy(node.policy), LedgerStore(node.ledger)
-    books = [(name, store.book(name)) for name in store.datasets()]
-    everything = spent(store.events(), policy.dataset_delta).epsilon
-    shown = [
-        {
-            "dataset": name,
-            "epsilon": spent(book.events(), policy.dataset_delta).epsilon,
-            "epsilon_all": everything,
-            "budget": policy.dataset_epsilon,
-            "delta": policy.dataset_delta,
-            "head": book.head,
-            "entries": [entry.as_json() for entry in book.entries],
-        }
-        for name, book in books
-    ]
+    node = _node(home)
+    shown = _shown(node, _store(node).library())
     if json_:
         emit(shown)
     elif not shown:
         say(EMPTY_BOOK)
     for one in () if json_ else shown:
         say(BOOK, **{**one, "entries": len(entries_of(one))})
+    if shown and not json_:
+        say(ALL, **shown[0])
 
 
-@ledger_app.command("verify", help=t(LEDGER))
+@ledger_app.command("verify", help=t(VERIFY))
 def ledger_verify(home: Home, json_: Json = False) -> None:
-    """Verify every book; exit 0 only when all chains hold."""
-    ledger_show(home, json_)
+    """Verify book and log; exit 0 only when all chains hold."""
+    from clients.heads import heads_now
+
+    node = _node(home)
+    heads = heads_now(_store(node), node.audit_log)
+    if json_:
+        emit(heads.as_json())
+        return
+    log = heads.audit
+    say(VERIFIED, entries=heads.ledger.entries, head=heads.ledger.head, lines=log.lines,
+        log=log.head)  # fmt: skip
+
+
+@ledger_app.command("export", help=t(EXPORT))
+def ledger_export(file: Path, home: Home, json_: Json = False) -> None:
+    """Write the book to a file."""
+    from federation.privacy.comparison import export
+    from federation.storage import write_atomic
+
+    library = _store(_node(home)).library()
+    write_atomic(file, export(library), mode=0o600)
+    written = {"file": file, "entries": library.head.entries}
+    emit(written) if json_ else say(EXPORTED, **written)
+
+
+@ledger_app.command("compare", help=t(COMPARE))
+def ledger_compare(file: Path, home: Home, study: Study = None, json_: Json = False) -> None:
+    """Compare with an exported book; raises `BooksDifferError` where they differ."""
+    from federation.domain.ids import StudyId
+    from federation.privacy.comparison import check_same, read_export
+
+    ours, theirs = _store(_node(home)).library(), read_export(read_file(file))
+    check_same(ours, theirs, study=None if study is None else StudyId(study))
+    rounds = sum(len(book.standing()) for book in theirs.books.values())
+    emit({"same": True, "rounds": rounds}) if json_ else say(SAME, rounds=rounds)
+
+
+@ledger_app.command("budget", help=t(BUDGET_HELP))
+def ledger_budget(
+    dataset: str,
+    home: Home,
+    epsilon: Annotated[float, typer.Option(help=help_text("at most", "上限"))],
+    delta: Annotated[float, typer.Option(help=help_text("at this delta", "在此 delta 下"))],
+    days: Annotated[
+        int | None, typer.Option(help=help_text("in any so many days", "任若干日內"))
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Sign a budget with the officer's key and write it into the book."""
+    from federation.evidence.signing import Signer, sign_dsse
+    from federation.privacy.budget_change import BudgetChange
+    from federation.privacy.ledger import Budget
+
+    node = _node(home)
+    store = _store(node)
+    change = BudgetChange(dataset, store.book(dataset).head, Budget(epsilon, delta), days)
+    envelope = sign_dsse(change.statement(), Signer.load(node.officer_key))
+    store.change_budget(dataset, envelope, at=now().isoformat())
+    period = t(EVER) if days is None else t(IN_DAYS, days=days)
+    said = {"dataset": dataset, "epsilon": epsilon, "delta": delta}
+    emit({**said, "days": days}) if json_ else say(SIGNED, **said, period=period)
+
+
+@ledger_app.command("close", help=t(CLOSE))
+def ledger_close(dataset: str, home: Home, json_: Json = False) -> None:
+    """Close a book."""
+    _store(_node(home)).close_book(dataset, at=now().isoformat())
+    emit({"dataset": dataset, "closed": True}) if json_ else say(CLOSED, dataset=dataset)
 
 
 @app.command(help=t(AUDIT))
@@ -66,15 +199,90 @@ def audit(home: Home, json_: Json = False) -> None:
     """Show the audit log, verified."""
     from clients import audit_log
 
-    node, _ = open_node(home)
-    events = audit_log.verify(node.audit_log) if node.audit_log.exists() else []
+    events = audit_log.verify(_node(home).audit_log)
     if json_:
         emit(events)
     for event in () if json_ else events:
         typer.echo(f"{event['at']}  {event['kind']}  {event['subject']}  {event['details']}")
 
 
+@app.command(help=t(REFUSALS))
+def refusals(home: Home, json_: Json = False) -> None:
+    """Show every reply that was kept inside, with what its code says."""
+    from clients import audit_log
+
+    events = audit_log.verify(_node(home).audit_log)
+    shown = [_refusal(event) for event in events if event["kind"] == WITHHELD]
+    if json_:
+        emit(shown)
+    elif not shown:
+        say(NO_REFUSALS)
+    for one in () if json_ else shown:
+        say(REFUSAL, **one)
+
+
 def entries_of(shown: dict[str, object]) -> list[object]:
     """Return the entries of a book as shown."""
     entries = shown["entries"]
     return entries if isinstance(entries, list) else []
+
+
+def _node(home: Path) -> "NodeHome":
+    from clients.home import NodeHome
+
+    return NodeHome.open(home)
+
+
+def _store(node: "NodeHome") -> "LedgerStore":
+    from clients.ledger_store import LedgerStore
+    from federation.evidence.verification import PublicKey
+
+    return LedgerStore(node.ledger, officer=PublicKey.load(node.officer_public_key))
+
+
+def _shown(node: "NodeHome", library: "Library") -> list[dict[str, object]]:
+    from clients.policy import read_policy
+    from federation.privacy.accountants import spent
+
+    policy = read_policy(node.policy)
+    delta = policy.dataset_delta
+    since = now() - timedelta(days=policy.period_days)
+    together = {
+        "epsilon_all": spent(library.events(), delta).epsilon,
+        "epsilon_period": spent(library.events(since=since), policy.period_delta).epsilon,
+        "period_budget": policy.period_epsilon,
+        "period_delta": policy.period_delta,
+        "period_days": policy.period_days,
+    }
+    costs = {name: spent(book.events(), delta) for name, book in library.books.items()}
+    return [
+        {
+            "dataset": name,
+            "epsilon": costs[name].epsilon,
+            "epsilon_rdp": costs[name].epsilon_rdp,
+            "epsilon_pld": costs[name].epsilon_pld,
+            **together,
+            "budget": policy.dataset_epsilon,
+            "delta": delta,
+            "head": book.head,
+            "closed": book.is_closed,
+            "entries": [entry.as_json() for entry in book.entries],
+        }
+        for name, book in sorted(library.books.items())
+    ]
+
+
+def _refusal(event: dict[str, object]) -> dict[str, object]:
+    from federation.errors import error_of_code
+
+    details = event["details"]
+    assert isinstance(details, dict)
+    code = str(details.get("code", ""))
+    kind = error_of_code(code)
+    return {
+        "at": event["at"],
+        "subject": event["subject"],
+        "code": code,
+        "rule": str(details.get("rule", "")),
+        "what": "" if kind is None else kind.in_general(settings.language()),
+    }

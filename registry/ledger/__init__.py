@@ -1,0 +1,1 @@
+"""The registry's own privacy book: what arrived, under the rules every book follows."""

@@ -35,6 +35,10 @@ class AuditKind(Enum):
     REVEAL_APPROVED = "reveal-approved"
     REVEAL_DONE = "reveal-done"
     LINEAGE_ASKED = "lineage-asked"
+    POLICY_SIGNED = "policy-signed"
+    STUDY_ENDORSED = "study-endorsed"
+    PERSON_ADDED = "person-added"
+    PERSON_REMOVED = "person-removed"
 
 
 @dataclass(frozen=True, slots=True)

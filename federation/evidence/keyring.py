@@ -24,6 +24,7 @@ class KeyRole(Enum):
 SIGNER_OF: dict[PredicateType, KeyRole] = {
     PredicateType.PROPOSAL: KeyRole.CENTRE,
     PredicateType.APPROVAL: KeyRole.OFFICER,
+    PredicateType.SEAL: KeyRole.OFFICER,
     PredicateType.DATASET_CARD: KeyRole.NODE,
     PredicateType.UPDATE: KeyRole.NODE,
     PredicateType.EVALUATION: KeyRole.NODE,

@@ -30,6 +30,7 @@ class PredicateType(Enum):
     LEDGER = "urn:trifed:predicate:ledger:v1"
     MODEL_VERSION = "urn:trifed:predicate:model-version:v1"
     BUNDLE = "urn:trifed:predicate:bundle:v1"
+    SEAL = "urn:trifed:predicate:seal:v1"
 
     @property
     def short(self) -> str:

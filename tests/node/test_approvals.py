@@ -8,13 +8,18 @@ from typing import Any
 import pytest
 
 from clients import approvals
-from clients.approvals import Decision, Desk
+from clients.approvals import Decision, Desk, Terms
+from clients.endorsements import Proposer
+from clients.persons import Person
 from clients.policy import TEMPLATE, Policy, read_policy
 from federation import provenance
 from federation.domain.ids import Sha256, SiteId, StudyId
 from federation.domain.study import PrivacyPlan, Purpose, Study
 from federation.errors.approval import (
     AlreadyDecidedError,
+    ApprovalReplayedError,
+    ApproverIsProposerError,
+    EndorsementMissingError,
     NotApprovedError,
     PolicyRefusedError,
     PolicyUnreadableError,
@@ -133,7 +138,7 @@ def test_a_study_changed_after_the_approval_does_not_run(
     changed = a_study(privacy=PrivacyPlan(epsilon=80.0, delta=1e-3, clip_norm=1.0))
     a_desk(tmp_path, changed)
 
-    with pytest.raises(NotApprovedError, match="decision is about another version"):
+    with pytest.raises(NotApprovedError, match="is about another version"):
         check(desk, changed, officer)
 
 
@@ -183,6 +188,54 @@ def test_the_policy_refuses_in_words(
 
     with pytest.raises(PolicyRefusedError, match=reason):
         approve(a_desk(tmp_path, study), study, policy, officer)
+
+
+def test_with_the_two_person_rule_the_officer_signs_nothing_alone(
+    tmp_path: Path, policy: Policy, officer: Signer
+) -> None:
+    careful = policy.model_copy(update={"two_person": True})
+
+    with pytest.raises(EndorsementMissingError):
+        approve(a_desk(tmp_path, a_study()), a_study(), careful, officer)
+
+
+def test_the_officers_key_under_another_name_is_not_a_second_person(
+    tmp_path: Path, policy: Policy, officer: Signer
+) -> None:
+    again = Person("somebody", officer.public_key)
+    terms = Terms(
+        proposer=Proposer(Sha256.of(b"centre")),
+        policy_number=1,
+        policy_digest=Sha256.of(b"policy"),
+        instances_digest=Sha256.of(b"images"),
+        endorsement=(again, Sha256.of(b"endorsement")),
+    )
+
+    with pytest.raises(ApproverIsProposerError, match="other person"):
+        approvals.approve(
+            a_desk(tmp_path, a_study()),
+            a_study(),
+            policy=policy,
+            recipe=a_recipe(),
+            manifest_digest=Sha256.of(b"manifest"),
+            dataset_digest=Sha256.of(b"data"),
+            officer=officer,
+            now=NOW,
+            terms=terms,
+        )
+
+
+def test_a_decision_on_another_study_says_so(
+    tmp_path: Path, policy: Policy, officer: Signer
+) -> None:
+    other = a_study(id=StudyId("other"))
+    desk = a_desk(tmp_path, other)
+    path = approve(desk, other, policy, officer)
+    a_desk(tmp_path, a_study())
+    path.rename(desk.decision_file(a_study().id))
+
+    with pytest.raises(ApprovalReplayedError, match="another study"):
+        check(desk, a_study(), officer)
 
 
 def test_a_purpose_or_recipe_off_the_list_is_refused(tmp_path: Path, officer: Signer) -> None:

@@ -1,5 +1,6 @@
-"""`trifed node proposals|approve|refuse|withdraw|policy`: what is asked, and the answer."""
+"""`trifed node proposals|endorse|approve|refuse|withdraw`: what is asked, and the answer."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,100 +12,104 @@ from federation.wording import Text
 
 if TYPE_CHECKING:
     from clients.approvals import Desk
+    from clients.briefing import Briefing
     from clients.home import NodeHome
     from federation.domain.study import Study
 
 PROPOSALS = Text(
-    en="Show what is asked of this hospital, in words.", zh="以文字顯示向本院提出的研究。"
+    en="Show what is asked of this hospital; name one to read all of it.",
+    zh="列出向本院提出的研究;指定其一可閱讀全文。",
 )
-
 APPROVE = Text(en="Sign an approval of exactly this study.", zh="簽署核准此研究。")
-
+ENDORSE = Text(
+    en="Sign, as a second person, that this study may be approved.",
+    zh="以第二人身分簽署同意核准此研究。",
+)
 REFUSE = Text(en="Sign a refusal with a reason.", zh="簽署拒絕並附理由。")
-
 WITHDRAW = Text(
     en="Sign the end of an approval; it binds from the next message on.",
     zh="簽署撤回核准;自下一則訊息起生效。",
 )
-
-EXPLAIN = Text(en="Say what the policy thinks of a study.", zh="說明政策對研究的判定。")
-
 NOTHING = Text(en="Nothing is proposed to this hospital.", zh="目前沒有向本院提出的研究。")
-
-PROPOSAL = Text(
+WHAT = Text(
     en="""{id}  [{decision}]  digest {digest}
   {title}
-  Asked by {centre}, for {purpose}; until {expires}.
-  Trains {recipe} for {rounds} rounds on the cohort {cohort}, {quorum} of {sites} sites at least.
-  What leaves: a model update, patient count and loss per round; metrics at the end.
-  Privacy: {privacy}
-  Policy: {policy}
-""",
+  Asked by {centre} (key {key}){person}, for {purpose}.
+  Trains {recipe} on the cohort {cohort}, {quorum} of {sites} sites at least.
+  How long: {rounds} rounds; the approval ends {expires}, in {days} days.""",
     zh="""{id}  [{decision}]  摘要 {digest}
   {title}
-  由 {centre} 提出,目的:{purpose};有效至 {expires}。
-  以世代 {cohort} 訓練 {recipe},共 {rounds} 輪,{sites} 個站點中至少 {quorum} 個。
-  離院內容:每輪一份模型更新、病人數、訓練損失;最後為評估指標。
-  隱私:{privacy}
-  政策:{policy}
-""",
+  由 {centre}(金鑰 {key}){person}提出,目的:{purpose}。
+  以世代 {cohort} 訓練 {recipe},{sites} 個站點中至少 {quorum} 個。
+  期限:{rounds} 輪;核准於 {expires} 到期,尚有 {days} 天。""",
 )
-
-PRIVATE = Text(
-    en="at most epsilon {epsilon:g} at delta {delta:g} per patient over the whole study",
-    zh="整個研究中每位病人至多 epsilon {epsilon:g}(delta {delta:g})",
+DATA = Text(
+    en="Data here: {patients} patients, {images} images. What is admitted later is not covered.",
+    zh="院內資料:{patients} 位病人、{images} 張影像。之後收錄者不在核准範圍內。",
 )
-
-NOT_PRIVATE = Text(en="no differential privacy", zh="未使用差分隱私")
-
-POLICY_YES = Text(en="allows it", zh="允許")
-
-POLICY_NO = Text(en="refuses it: {reasons}", zh="拒絕:{reasons}")
-
+LEAVES = Text(en="What leaves:", zh="離院內容:")
+LEAVING = Text(
+    en="  {when}: {words} ({field}), at most {size}",
+    zh="  {when}:{words}({field}),至多 {size}",
+)
+COST = Text(
+    en="Privacy: at most epsilon {epsilon:g} at delta {delta:g} for one patient over the study. "
+    "In the last {period_days} days all studies spent {spent:.3f} of {budget:g}; at least "
+    "{left:.3f} stays when this one took all it asks for.",
+    zh="隱私:整個研究中每位病人至多 epsilon {epsilon:g}(delta {delta:g})。近 {period_days} 天"
+    "所有研究已用 {spent:.3f},上限 {budget:g};此研究用盡後至少剩餘 {left:.3f}。",
+)
+NO_PRIVACY = Text(en="Privacy: no differential privacy.", zh="隱私:未使用差分隱私。")
+POLICY_YES = Text(en="Policy: every rule allows it.", zh="政策:所有規則皆允許。")
+POLICY_NO = Text(en="Policy: refuses it: {reasons}", zh="政策:拒絕:{reasons}")
+PROBLEM = Text(en="Cannot be judged: [{code}] {said}", zh="無法判定:[{code}] {said}")
+BY = Text(en=", {person}", zh="、{person} ")
 UNDECIDED = Text(en="undecided", zh="未決定")
-
 DECIDED = {
     "approved": Text(en="approved", zh="已核准"),
     "refused": Text(en="refused", zh="已拒絕"),
     "withdrawn": Text(en="withdrawn", zh="已撤回"),
 }
-
 APPROVED = Text(
     en="Approved and signed: {study}. The node sends it to the centre.",
     zh="已核准並簽署:{study}。節點將送交中心。",
 )
-
+ENDORSED = Text(
+    en="Endorsed by {by}: {study}. Next, the data officer: trifed node approve {study}",
+    zh="{by} 已背書:{study}。下一步由資料官執行:trifed node approve {study}",
+)
 REFUSED = Text(en="Refused and signed: {study}.", zh="已拒絕並簽署:{study}。")
-
 WITHDRAWN = Text(en="Withdrawn and signed: {study}.", zh="已撤回並簽署:{study}。")
 
-policy_app = typer.Typer(help=t(EXPLAIN), no_args_is_help=True)
+Digest = Annotated[
+    str | None, typer.Option(help=help_text("refuse any version but this", "只接受此版本"))
+]
+Reason = Annotated[str, typer.Option(help=help_text("the centre reads it", "中心會讀到"))]
 
 app = typer.Typer()
 
 
 @app.command(help=t(PROPOSALS))
-def proposals(home: Home, json_: Json = False) -> None:
-    """Show every proposal in words."""
+def proposals(
+    home: Home, study: Annotated[str | None, typer.Argument()] = None, json_: Json = False
+) -> None:
+    """Show every proposal, or one, in words."""
     node, desk = open_node(home)
-    listed = [_described(node, desk, study) for study in desk.proposed()]
-    if json_:
-        emit(listed)
-    elif not listed:
+    listed = _asked_for(desk, study)
+    if not listed and not json_:
         say(NOTHING)
-    for one in () if json_ else listed:
-        typer.echo(_in_words(node, one))
+        return
+    shown = [_briefing(node, one) for one in listed]
+    if json_:
+        emit([_as_json(one) for one in shown])
+    for one in () if json_ else shown:
+        say(WHAT, **_asked(one))
+        for line in _in_words(one):
+            typer.echo(f"  {line}")
 
 
 @app.command(help=t(APPROVE))
-def approve(
-    study: str,
-    home: Home,
-    digest: Annotated[
-        str | None, typer.Option(help=help_text("refuse any version but this", "只核准此版本"))
-    ] = None,
-    json_: Json = False,
-) -> None:
+def approve(study: str, home: Home, digest: Digest = None, json_: Json = False) -> None:
     """Approve a study."""
     from clients.decide import approve_study
     from clients.home import NodeHome
@@ -116,13 +121,32 @@ def approve(
     )
 
 
-@app.command(help=t(REFUSE))
-def refuse(
+@app.command(help=t(ENDORSE))
+def endorse(
     study: str,
     home: Home,
-    reason: Annotated[str, typer.Option(help=help_text("the centre reads it", "中心會讀到"))],
+    by: Annotated[str, typer.Option(help=help_text("your name in people/", "您在 people/ 的名稱"))],
+    digest: Digest = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help=help_text("your private key, if not here", "您的私鑰(若不在此處)")),
+    ] = None,
     json_: Json = False,
 ) -> None:
+    """Endorse a study as the second of two persons."""
+    from clients.decide import endorse_study
+    from clients.home import NodeHome
+    from federation.domain.ids import StudyId
+
+    node = NodeHome.open(home)
+    path = endorse_study(node, StudyId(study), by=by, now=now(), digest=digest, key=key)
+    emit({"study": study, "endorsed_by": by, "file": path}) if json_ else say(
+        ENDORSED, study=study, by=by
+    )
+
+
+@app.command(help=t(REFUSE))
+def refuse(study: str, home: Home, reason: Reason, json_: Json = False) -> None:
     """Refuse a study."""
     from clients.decide import refuse_study
     from clients.home import NodeHome
@@ -135,12 +159,7 @@ def refuse(
 
 
 @app.command(help=t(WITHDRAW))
-def withdraw(
-    study: str,
-    home: Home,
-    reason: Annotated[str, typer.Option(help=help_text("the centre reads it", "中心會讀到"))],
-    json_: Json = False,
-) -> None:
+def withdraw(study: str, home: Home, reason: Reason, json_: Json = False) -> None:
     """End an approval."""
     from clients.decide import withdraw_study
     from clients.home import NodeHome
@@ -152,73 +171,75 @@ def withdraw(
     )
 
 
-@policy_app.command("show", help=t(EXPLAIN))
-def policy_show(home: Home, json_: Json = False) -> None:
-    """Show the policy."""
-    from clients.policy import read_policy
-
-    node, _ = open_node(home)
-    found = read_policy(node.policy)
-    emit(found.model_dump(mode="json")) if json_ else typer.echo(
-        node.policy.read_text(encoding="utf-8")
-    )
-
-
-@policy_app.command("explain", help=t(EXPLAIN))
-def policy_explain(study: str, home: Home, json_: Json = False) -> None:
-    """Say what the policy thinks of a study."""
+def _asked_for(desk: "Desk", study: str | None) -> "list[Study]":
     from federation.domain.ids import StudyId
 
-    node, desk = open_node(home)
-    one = _described(node, desk, desk.proposal(StudyId(study)))
-    emit(one) if json_ else typer.echo(_in_words(node, one))
+    return desk.proposed() if study is None else [desk.proposal(StudyId(study))]
 
 
-def _described(node: "NodeHome", desk: "Desk", study: "Study") -> dict[str, object]:
-    from clients.approvals import decision_of
-    from clients.policy import read_policy, reasons_against
-    from federation.evidence.verification import PublicKey
-    from federation.recipes import catalogue as recipes
+def _briefing(node: "NodeHome", study: "Study") -> "Briefing":
+    from clients.briefing import briefing_of
+
+    return briefing_of(node, study, now=now(), language=settings.language())
+
+
+def _as_json(found: "Briefing") -> dict[str, object]:
     from federation.wire.study import study_as_json
 
-    decision = decision_of(desk, study, PublicKey.load(node.officer_public_key))
-    reasons = reasons_against(
-        study,
-        read_policy(node.policy),
-        recipe=recipes.recipe(study.recipe),
-        now=now(),
-        language=settings.language(),
-    )
+    return {"study": study_as_json(found.study), **found.as_json(settings.language())}
+
+
+def _asked(found: "Briefing") -> dict[str, object]:
+    study, proposer, decision = found.study, found.proposer, found.decision
+    person = proposer.person if proposer else ""
     return {
-        "study": study_as_json(study),
-        "decision": None if decision is None else decision.value,
-        "policy_reasons": reasons,
+        "id": study.id,
+        "digest": found.digits,
+        "title": study.title,
+        "decision": t(UNDECIDED if decision is None else DECIDED[decision.value]),
+        "centre": found.centre,
+        "key": proposer.keyid.hex[:12] if proposer else "?",
+        "person": t(BY, person=person) if person else "",
+        "purpose": study.purpose.value,
+        "recipe": study.recipe,
+        "cohort": study.cohort,
+        "quorum": study.quorum,
+        "sites": len(study.sites),
+        "rounds": study.training.rounds,
+        "expires": study.expires,
+        "days": found.days,
     }
 
 
-def _in_words(node: "NodeHome", one: dict[str, object]) -> str:
-    study, reasons = one["study"], one["policy_reasons"]
-    assert isinstance(study, dict)
-    assert isinstance(reasons, list)
-    privacy, decision = study["privacy"], one["decision"]
-    return t(
-        PROPOSAL,
-        id=study["id"],
-        digest=str(study["digest"]).removeprefix("sha256:")[:12],
-        decision=t(UNDECIDED if decision is None else DECIDED[str(decision)]),
-        title=study["title"],
-        centre=node.settings().centre,
-        purpose=study["purpose"],
-        expires=study["expires"],
-        recipe=study["recipe"],
-        rounds=study["training"]["rounds"],
-        cohort=study["cohort"],
-        quorum=study["quorum"],
-        sites=len(study["sites"]),
-        privacy=t(NOT_PRIVATE) if privacy is None else t(PRIVATE, **_pick(privacy)),
-        policy=t(POLICY_NO, reasons="; ".join(reasons)) if reasons else t(POLICY_YES),
-    )
+def _in_words(found: "Briefing") -> list[str]:
+    from clients.policy import reasons
+
+    language, cost = settings.language(), found.cost
+    if found.problem is not None:
+        return [t(PROBLEM, code=found.problem.code, said=found.problem.say(language))]
+    against = reasons(found.verdicts, language)
+    counts = {name: found.counts[name] for name in ("patients", "images")}
+    return [
+        t(DATA, **counts),
+        t(LEAVES),
+        *(
+            t(LEAVING, when=one.when, words=one.words, field=one.field, size=_size(one.bytes))
+            for one in found.leaves
+        ),
+        t(NO_PRIVACY)
+        if cost is None
+        else t(
+            COST,
+            epsilon=cost.epsilon,
+            delta=cost.delta,
+            spent=cost.spent,
+            budget=cost.budget,
+            left=cost.left,
+            period_days=cost.period_days,
+        ),
+        t(POLICY_NO, reasons="; ".join(against)) if against else t(POLICY_YES),
+    ]
 
 
-def _pick(privacy: dict[str, object]) -> dict[str, object]:
-    return {"epsilon": privacy["epsilon"], "delta": privacy["delta"]}
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} B"

@@ -12,6 +12,7 @@ from federation.commands.output import help_text
 if TYPE_CHECKING:
     from clients.approvals import Desk
     from clients.home import NodeHome
+    from federation.domain.audit import AuditKind
 
 Home = Annotated[
     Path,
@@ -38,6 +39,16 @@ def record_intake(home: Path, new: int) -> None:
         details = {"new": str(new)}
         event = AuditEvent(AuditKind.DATA_INGESTED, "staff", "data", now(), details)
         audit_log.append(NodeHome.open(home).audit_log, event)
+
+
+def record(home: Path, kind: "AuditKind", subject: str) -> None:
+    """Write what the data officer did into the node's audit log."""
+    from clients import audit_log
+    from clients.home import NodeHome
+    from federation.domain.audit import AuditEvent
+
+    event = AuditEvent(kind, "data officer", subject, now())
+    audit_log.append(NodeHome.open(home).audit_log, event)
 
 
 def open_node(home: Path) -> "tuple[NodeHome, Desk]":

@@ -26,8 +26,10 @@ MADE = Text(
 )
 
 JOINED = Text(
-    en="Joined {centre}. Next: trifed node ingest FOLDER, then trifed node serve.",
-    zh="已加入 {centre}。下一步:trifed node ingest FOLDER,再 trifed node serve。",
+    en="Joined {centre}. Next: trifed node policy check, trifed node policy sign, "
+    "trifed node ingest FOLDER, then trifed node serve.",
+    zh="已加入 {centre}。下一步:trifed node policy check、trifed node policy sign、"
+    "trifed node ingest FOLDER,再 trifed node serve。",
 )
 
 SERVING = Text(

@@ -1,0 +1,211 @@
+"""A proposal as staff read it: who asks what, of which data, what leaves, what it costs.
+
+`briefing_of` gathers it; the command line says it in words. What cannot be told,
+because the policy is not in force or there is no data, is a coded problem and not
+an empty line. Counts are suppressed as they would be outside. Imports torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from clients.approvals import Decision, decision_of
+from clients.data.catalogue.cards import dataset_card
+from clients.decide import DIGITS, Case, case_of, desk_of, proposer_of
+from clients.endorsements import Proposer
+from clients.gate import REPORT_KEYS
+from clients.home import NodeHome
+from clients.policy import Verdict, judge
+from federation.domain.site import Site, SiteState
+from federation.domain.study import Study
+from federation.errors import PlatformError
+from federation.evidence.verification import PublicKey
+from federation.wire.messages import TaskKind
+from federation.wording import Language, Text
+
+NUMBER_BYTES = 24
+DIGEST_BYTES = 71
+EVENT_BYTES = 200
+METRIC_BYTES = 200
+
+FIELDS: Mapping[str, tuple[Text, int]] = {
+    "patients": (Text(en="number of patients", zh="病人數"), NUMBER_BYTES),
+    "heldout_patients": (Text(en="number of held-out patients", zh="保留病人數"), NUMBER_BYTES),
+    "examples": (Text(en="number of images", zh="影像數"), NUMBER_BYTES),
+    "steps": (Text(en="number of steps", zh="訓練步數"), NUMBER_BYTES),
+    "loss": (Text(en="mean loss, two decimals", zh="平均損失(兩位小數)"), NUMBER_BYTES),
+    "metrics": (
+        Text(en="AUROC or Dice with interval", zh="AUROC 或 Dice 及其區間"), METRIC_BYTES
+    ),
+    "refused": (Text(en="code of why there is no metric", zh="無指標之代碼"), NUMBER_BYTES),
+    "events": (Text(en="privacy events", zh="隱私事件"), EVENT_BYTES),
+    "epsilon": (Text(en="epsilon spent by this study", zh="此研究已用 epsilon"), NUMBER_BYTES),
+    "epsilon_rdp": (Text(en="the same by Renyi", zh="同上(Renyi)"), NUMBER_BYTES),
+    "epsilon_pld": (Text(en="the same by PLD", zh="同上(PLD)"), NUMBER_BYTES),
+    "delta": (Text(en="delta", zh="delta"), NUMBER_BYTES),
+    "noise_multiplier": (Text(en="noise multiplier", zh="雜訊倍率"), NUMBER_BYTES),
+    "sample_rate": (Text(en="sampling rate", zh="抽樣率"), NUMBER_BYTES),
+    "clip_norm": (Text(en="clipping norm", zh="裁剪範數"), NUMBER_BYTES),
+    "dataset_digest": (Text(en="content id of the data", zh="資料摘要"), DIGEST_BYTES),
+    "code_digest": (Text(en="content id of the software", zh="軟體摘要"), DIGEST_BYTES),
+    "seconds": (Text(en="seconds of work", zh="執行秒數"), NUMBER_BYTES),
+}  # fmt: skip
+"""What each field of a report is, and how many bytes it takes at most."""
+
+UPDATE = Text(
+    en="model update, differences of {parameters} parameters",
+    zh="模型更新({parameters} 個參數之差)",
+)
+EACH_ROUND = Text(en="each round", zh="每輪")
+AT_THE_END = Text(en="at the end", zh="結束時")
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """One thing that leaves the hospital: its field, its size at most, and when."""
+
+    field: str
+    words: str
+    bytes: int
+    when: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the study costs one patient at most, in epsilon.
+
+    `spent` is what all studies took in this period, `left` what remains of the
+    period's budget after this one took all it asks for (epsilons added, which is
+    never too little); None for a study without differential privacy.
+    """
+
+    epsilon: float
+    delta: float
+    spent: float
+    budget: float
+    left: float
+    period_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """Everything staff are told of a proposal. `problem` says why a part is missing."""
+
+    study: Study
+    decision: Decision | None
+    centre: str
+    proposer: Proposer | None
+    counts: Mapping[str, object]
+    leaves: tuple[Leaving, ...]
+    cost: Cost | None
+    days: int
+    verdicts: tuple[Verdict, ...]
+    problem: PlatformError | None
+
+    def as_json(self, language: Language) -> dict[str, object]:
+        """Return the parts besides the study itself for machines."""
+        proposer, cost = self.proposer, self.cost
+        return {
+            "decision": None if self.decision is None else self.decision.value,
+            "asked_by": {
+                "centre": self.centre,
+                "keyid": None if proposer is None else proposer.keyid,
+                "person": None if proposer is None else proposer.person or None,
+            },
+            "data": dict(self.counts),
+            "leaves": [
+                {"field": one.field, "words": one.words, "bytes_at_most": one.bytes,
+                 "when": one.when.say(language)}
+                for one in self.leaves
+            ],
+            "privacy_cost": None
+            if cost is None
+            else {
+                "epsilon": cost.epsilon, "delta": cost.delta, "period_spent": cost.spent,
+                "period_budget": cost.budget, "period_left_after": cost.left,
+                "period_days": cost.period_days,
+            },
+            "days_left": self.days,
+            "policy": [verdict.as_json(language) for verdict in self.verdicts],
+            "problem": None if self.problem is None else self.problem.as_json(language),
+        }  # fmt: skip
+
+    @property
+    def digits(self) -> str:
+        """Return the beginning of the study's digest, which staff give back to approve it."""
+        return self.study.digest.hex[:DIGITS]
+
+
+def briefing_of(home: NodeHome, study: Study, *, now: datetime, language: Language) -> Briefing:
+    """Return what staff are told of a proposal."""
+    case: Case | None = None
+    problem: PlatformError | None = None
+    try:
+        case = case_of(home, study, now=now)
+    except PlatformError as error:
+        problem = error
+    return Briefing(
+        study=study,
+        decision=decision_of(desk_of(home), study, PublicKey.load(home.officer_public_key)),
+        centre=home.settings().centre,
+        proposer=case.proposer if case else _proposer(home, study),
+        counts=_counts(home, case) if case else {},
+        leaves=_leaves(case, language) if case else (),
+        cost=_cost(case) if case else None,
+        days=max(0, (datetime.fromisoformat(study.expires) - now).days),
+        verdicts=judge(study, case.signed.policy, case.facts) if case else (),
+        problem=problem,
+    )
+
+
+def _proposer(home: NodeHome, study: Study) -> Proposer | None:
+    try:
+        return proposer_of(home, study)
+    except PlatformError:
+        return None
+
+
+def _counts(home: NodeHome, case: Case) -> dict[str, object]:
+    settings = home.settings()
+    site = Site(settings.site, settings.name, SiteState.ENROLLED)
+    card = dataset_card(home.data, case.recipe, site=site, cohort=case.study.cohort)
+    kept = ("patients", "studies", "images", "label", "label_prevalence", "sex", "age_band")
+    return {name: card[name] for name in kept}
+
+
+def _leaves(case: Case, language: Language) -> tuple[Leaving, ...]:
+    manifest = case.manifest
+    words = UPDATE.say(language, parameters=f"{manifest.size:,}")
+    update = Leaving("update", words, manifest.size_bytes, EACH_ROUND)
+    trained = _fields(TaskKind.TRAIN, EACH_ROUND, language)
+    if not case.signed.policy.share_loss:
+        trained = [one for one in trained if one.field != "loss"]
+    if case.study.privacy is None:
+        private = {"epsilon", "epsilon_rdp", "epsilon_pld", "delta", "noise_multiplier",
+                   "sample_rate", "clip_norm"}  # fmt: skip
+        trained = [one for one in trained if one.field not in private]
+    return (update, *trained, *_fields(TaskKind.EVALUATE, AT_THE_END, language))
+
+
+def _fields(kind: TaskKind, when: Text, language: Language) -> list[Leaving]:
+    return [_field(name, when, language) for name in sorted(REPORT_KEYS[kind])]
+
+
+def _field(name: str, when: Text, language: Language) -> Leaving:
+    """Return a field in words; one without words is shown by its name, never left out."""
+    words, size = FIELDS.get(name, (Text(en=name, zh=name), METRIC_BYTES))
+    return Leaving(name, words.say(language), size, when)
+
+
+def _cost(case: Case) -> Cost | None:
+    plan, policy = case.study.privacy, case.signed.policy
+    if plan is None:
+        return None
+    return Cost(
+        epsilon=plan.epsilon,
+        delta=plan.delta,
+        spent=case.spent.epsilon,
+        budget=policy.period_epsilon,
+        left=max(0.0, (case.facts.period_left or 0.0) - plan.epsilon),
+        period_days=policy.period_days,
+    )

@@ -1,30 +1,35 @@
 """The hospital's answer to a task: the one path from a message to a reply.
 
 `build_handler(home)` returns what the resident executor calls for every task.
-The order is the promise: approval, kept reply, cohort without those who opted
-out, ledger reservation, training, gate, kept reply, ledger commit. Torch is
+The order is the promise: book and log not rolled back, policy and approval, kept
+reply, approved cohort without those who opted out, who is in it written down,
+ledger reservation, training, gate, kept reply, ledger commit, audit line. Torch is
 imported with this module, once per process.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
 from clients import audit_log
-from clients.approvals import Desk, check_approval
 from clients.data.cohort.load import Cohort, load_cohort
-from clients.disclosure import report_of, shared_loss
+from clients.data.people.lineage import Lineage, RoundState, TrainedRound
+from clients.data.people.representativeness import in_tens
+from clients.disclosure import report_of, shared_count, shared_loss
 from clients.evaluation import evaluate
-from clients.gate import Departure, digest_of_array, release
+from clients.gate import Departure, digest_of_array, digest_of_reply, release
+from clients.heads import check_heads, heads_now
 from clients.home import NodeHome
 from clients.ledger_store import LedgerStore
 from clients.local_plan import LocalPlan, local_plan
-from clients.policy import Policy, read_policy, reasons_against
+from clients.one_answer import Charge, OneAnswer
+from clients.policy import Policy
+from clients.policy.rules import BYTES_PER_MB
 from clients.private_training import (
     PatientLevelDpSgd,
     PrivateUpdate,
@@ -35,10 +40,10 @@ from clients.private_training import (
 from clients.progress import write_progress
 from clients.randomness import SecureRandom
 from clients.replies import KeptReplies
+from clients.standing import Asked, Standing, standing_of
 from clients.training import PlainUpdate, fastest_precision, train
 from federation import provenance
 from federation.domain.audit import AuditEvent, AuditKind
-from federation.domain.ids import Sha256
 from federation.domain.recipe import Recipe
 from federation.domain.study import Study
 from federation.domain.update import UpdateManifest
@@ -46,16 +51,16 @@ from federation.errors import PlatformError
 from federation.errors.approval import (
     NotApprovedError,
     PolicyPatientsError,
-    PolicyRefusedError,
 )
-from federation.errors.ledger import GateRefusedError
+from federation.errors.ledger import GateRefusedError, RoundAnsweredError
 from federation.errors.rounds import UpdateShapeError
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
 from federation.privacy.accountants import epsilon_of, spent
-from federation.privacy.ledger import Budget, EntryKind
+from federation.privacy.events import PrivacyEvent
+from federation.privacy.ledger import Budget, Limit, Scope
 from federation.protocol.mapping import Progress as NodeProgress
-from federation.recipes import catalogue, flat, networks
+from federation.recipes import flat, networks
 from federation.wire.messages import FlatModel, Reply, Task, TaskKind
 
 TELL_EVERY_S = 0.25
@@ -73,11 +78,10 @@ class HospitalHandler:
     def __init__(self, home: NodeHome, *, progress: Progress | None = None) -> None:
         self._home = home
         self._progress = progress or (lambda task, done, total: None)
-        self._desk = Desk(home.proposals, home.decisions, home.settings().site)
         self._signer = Signer.load(home.node_key)
         self._officer = PublicKey.load(home.officer_public_key)
-        self._ledger = LedgerStore(home.ledger)
         self._replies = KeptReplies(home.replies)
+        self._lineage = Lineage(home.data)
 
     def __call__(self, task: Task) -> Reply:
         """Return the reply to a task.
@@ -92,69 +96,94 @@ class HospitalHandler:
         try:
             return self._answer(task)
         except PlatformError as error:
-            self._record(AuditKind.UPDATE_WITHHELD, task, code=error.code)
+            rule = str(error.values.get("rule", ""))
+            self._record(AuditKind.UPDATE_WITHHELD, task, code=error.code, rule=rule)
             raise
 
     def _answer(self, task: Task) -> Reply:
-        study = self._approved(task)
-        digest = digest_of_array(task.model)
-        kept = self._replies.find(task, digest)
-        if kept is not None:
-            return kept
-        recipe = catalogue.recipe(study.recipe)
-        cohort = load_cohort(self._home.data, recipe, study=study)
-        model = networks.build(recipe, seed=study.seed)
-        manifest = flat.manifest_of(model)
-        if task.model.size != manifest.size:
-            site = self._home.settings().site
-            raise UpdateShapeError(site=site, actual=task.model.size, expected=manifest.size)
-        flat.load_flat(model, task.model)
-        work = _Work(task, study, recipe, cohort, model, manifest, digest)
-        return self._train(work) if task.kind is TaskKind.TRAIN else self._evaluate(work)
+        books = LedgerStore(self._home.ledger, officer=self._officer)
+        check_heads(self._home, books=books)
+        standing = self._standing(task)
+        with self._replies.working_on(task):
+            one = OneAnswer(
+                task=task,
+                model_digest=digest_of_array(task.model),
+                charge=_charge(task, standing),
+                books=books,
+                replies=self._replies,
+                record=lambda reply: self._record_release(task, reply),
+                now=_now,
+            )
+            kept = one.kept()
+            if kept is not None:
+                return kept
+            work = self._prepare(one, standing)
+            return self._train(work) if task.kind is TaskKind.TRAIN else self._evaluate(work)
 
-    def _approved(self, task: Task) -> Study:
-        now = datetime.now(UTC)
-        study = check_approval(
-            self._desk,
-            study=task.study,
-            study_digest=task.study_digest,
-            recipe_digest_of=lambda name: catalogue.recipe(name).digest,
-            officer=self._officer,
-            now=now,
-        )
-        policy, recipe = read_policy(self._home.policy), catalogue.recipe(study.recipe)
-        if reasons := reasons_against(study, policy, recipe=recipe, now=now):
-            raise PolicyRefusedError(study=study.id, reasons="; ".join(reasons))
-        _require(
-            task.run.rpartition(".")[0] == study.id, study, f"run {task.run} is of another study"
-        )
-        within = 1 <= task.round <= study.training.rounds
-        _require(within, study, f"round {task.round} is not part of it")
-        return study
+    def _standing(self, task: Task, *, is_leaving: bool = False) -> Standing:
+        asked = Asked(task.study, task.study_digest, task.run, task.round)
+        return standing_of(self._home, asked, now=datetime.now(UTC), is_leaving=is_leaving)
+
+    def _prepare(self, one: OneAnswer, standing: Standing) -> "_Work":
+        """Build the approved network, put the round's model in, and load the approved cohort."""
+        model = networks.build(standing.recipe, seed=standing.study.seed)
+        manifest = flat.manifest_of(model)
+        standing.check_update(manifest)
+        if one.task.model.size != manifest.size:
+            site = self._home.settings().site
+            raise UpdateShapeError(site=site, actual=one.task.model.size, expected=manifest.size)
+        flat.load_flat(model, one.task.model)
+        study, permitted = standing.study, standing.data.only
+        cohort = load_cohort(self._home.data, standing.recipe, study=study, permitted=permitted)
+        return _Work(one, standing, cohort, model, manifest)
 
     def _train(self, work: "_Work") -> Reply:
-        policy, patients = read_policy(self._home.policy), work.cohort.train.patients
-        _check_enough(patients, policy)
+        if self._replies.has_answered(work.task):
+            raise RoundAnsweredError(round=work.task.round, run=work.task.run)
+        patients = self._declared_patients(work)
         mechanism = _mechanism(work.study, patients)
         plan = local_plan(work.study.training, work.recipe, round_number=work.task.round)
-        with self._reservation(work, mechanism, policy):
+        events = () if mechanism is None else mechanism.events
+        with self._written_down(work), _charged(work.costing(events)) as work:
             started = time.monotonic()
-            result = self._run_training(work, mechanism, plan)
+            result = self._run_training(work, mechanism, plan, patients=patients)
             report = {
                 "patients": patients,
                 "examples": len(work.cohort.train.images),
                 "steps": result.steps,
-                "loss": shared_loss(result.loss) if policy.share_loss else None,
+                "loss": shared_loss(result.loss) if work.policy.share_loss else None,
                 "events": [event.as_json() for event in result.events],
                 "dataset_digest": str(work.cohort.dataset_digest),
                 "code_digest": str(provenance.code_digest()),
                 "seconds": round(time.monotonic() - started, 3),
-                **self._privacy_report(work, mechanism),
+                **_privacy_report(work, mechanism),
             }
             return self._leave(work, report, result.update)
 
+    def _declared_patients(self, work: "_Work") -> int:
+        """Return the coarse number of patients that this run goes by, the same in every round.
+
+        Sampling rate and divisor follow from it and are told outside, so a number that
+        followed the cohort would tell of the one person who left it.
+
+        Raises
+        ------
+        PolicyPatientsError
+            If there are fewer than the policy wants, or too few to be told.
+        """
+        patients, fewest = work.cohort.train.patients, work.policy.fewest_patients
+        coarse = shared_count(patients)
+        if patients < fewest or not coarse:
+            raise PolicyPatientsError(fewest=fewest)
+        return self._replies.declare_patients(work.task.run, coarse)
+
     def _run_training(
-        self, work: "_Work", mechanism: PatientLevelDpSgd | None, plan: LocalPlan
+        self,
+        work: "_Work",
+        mechanism: PatientLevelDpSgd | None,
+        plan: LocalPlan,
+        *,
+        patients: int,
     ) -> PrivateUpdate | PlainUpdate:
         def progress(done: int, total: int) -> None:
             self._progress(work.task, done, total)
@@ -173,30 +202,15 @@ class HospitalHandler:
             work.cohort.train,
             plan=plan,
             mechanism=mechanism,
+            patients=patients,
             noise=SecureRandom(),
             sampler=SecureRandom(),
             progress=progress,
         )
 
-    def _privacy_report(
-        self, work: "_Work", mechanism: PatientLevelDpSgd | None
-    ) -> dict[str, object]:
-        privacy = work.study.privacy
-        if privacy is None or mechanism is None:
-            return {}
-        own = spent(self._ledger.events(study=work.study.id), privacy.delta)
-        return {
-            "epsilon": own.epsilon,
-            "epsilon_rdp": own.epsilon_rdp,
-            "epsilon_pld": own.epsilon_pld,
-            "delta": privacy.delta,
-            "noise_multiplier": mechanism.noise_multiplier,
-            "sample_rate": mechanism.sample_rate,
-            "clip_norm": mechanism.clip_norm,
-        }
-
     def _evaluate(self, work: "_Work") -> Reply:
         self._check_evaluation(work)
+        work.one.reserve()
         result = evaluate(work.model, work.cohort.heldout, task=work.recipe.task)
         report = {
             **report_of(result),
@@ -216,111 +230,114 @@ class HospitalHandler:
         _require(
             self._replies.has_trained(task.run), study, f"this hospital did not train in {task.run}"
         )
-        is_the_one = self._replies.claim_evaluation(task, work.model_digest)
+        is_the_one = self._replies.claim_evaluation(task, work.one.model_digest)
         _require(is_the_one, study, f"another model of {task.run} was evaluated")
 
     @contextmanager
-    def _reservation(
-        self, work: "_Work", mechanism: PatientLevelDpSgd | None, policy: Policy
-    ) -> Iterator[None]:
-        """Reserve the round's events; `_leave` commits them once the gate said yes.
+    def _written_down(self, work: "_Work") -> Iterator[None]:
+        """Write down who is in the round before anybody is touched.
 
-        What the gate itself kept inside is voided. Any other failure counts as
-        spent: its code leaves, and whether training fails depends on the patients.
-        A process that dies leaves the reservation standing, which counts too.
+        That it left is written with the audit line. A process that dies leaves the
+        round standing as one that may have seen them.
         """
-        privacy = work.study.privacy
-        if privacy is None or mechanism is None:
-            yield
-            return
-        check_network(work.model)
-        self._ledger.reserve(
-            work.dataset,
-            study=work.study.id,
-            key=work.key,
-            events=mechanism.events,
-            budget=Budget(policy.dataset_epsilon, policy.dataset_delta),
-            plan=Budget(privacy.epsilon * (1 + ROUNDING), privacy.delta),
-            accountant=epsilon_of,
-            at=_now(),
+        task, cohort = work.task, work.cohort
+        trained = TrainedRound(
+            study=task.study,
+            run=task.run,
+            round=task.round,
+            model_in=work.one.model_digest,
+            dataset=cohort.dataset_digest,
+            optout_version=cohort.optout_version,
+            patients=cohort.keys,
         )
+        self._lineage.begin(trained, now=datetime.now(UTC))
+        self._record_optouts(task)
         try:
             yield
-        except GateRefusedError:
-            self._settle_open(work, EntryKind.VOIDED)
-            raise
         except Exception:
-            self._settle_open(work, EntryKind.COMMITTED)
+            self._lineage.end(task.run, task.round, RoundState.WITHHELD)
             raise
 
-    def _settle_open(self, work: "_Work", kind: EntryKind) -> None:
-        if self._ledger.book(work.dataset).state_of(work.key) is EntryKind.RESERVED:
-            self._settle(work, kind)
-
-    def _settle(self, work: "_Work", kind: EntryKind) -> None:
-        self._ledger.settle(work.dataset, study=work.study.id, key=work.key, kind=kind, at=_now())
+    def _record_optouts(self, task: Task) -> None:
+        """Say in the audit log whether the opt-out register changed since the round before."""
+        change = self._lineage.last_round(task.run)
+        self._record(
+            AuditKind.OPTOUT_APPLIED,
+            task,
+            optout_version=change.optout_version,
+            changed="yes" if change.register_changed else "no",
+            no_longer_trained="" if change.left is None else in_tens(change.left),
+        )
 
     def _leave(self, work: "_Work", report: dict[str, object], update: FlatModel | None) -> Reply:
+        task = work.task
         departure = Departure(
-            kind=work.task.kind,
+            kind=task.kind,
             study=work.study,
-            run=work.task.run,
-            round=work.task.round,
+            run=task.run,
+            round=task.round,
             site=self._home.settings().site,
-            model_digest=work.model_digest,
+            model_digest=work.one.model_digest,
             update=update,
             report=report,
             manifest=work.manifest,
-            is_reserved=lambda: self._is_reserved(work),
-            is_approved=lambda: self._approved(work.task).digest == work.study.digest,
+            is_reserved=work.one.is_reserved,
+            is_approved=lambda: self._standing(task, is_leaving=True).study == work.study,
+            model=task.model,
+            heads=heads_now(work.one.books, self._home.audit_log),
+            largest_update_bytes=int(work.policy.largest_update_mb * BYTES_PER_MB),
         )
-        reply = release(departure, signer=self._signer)
-        if work.is_private and update is not None:
-            self._settle(work, EntryKind.COMMITTED)
-        self._replies.keep(work.task, work.model_digest, reply)
-        self._record(AuditKind.UPDATE_RELEASED, work.task, code="")
-        return reply
+        return work.one.leave(release(departure, signer=self._signer))
 
-    def _is_reserved(self, work: "_Work") -> bool:
-        if not work.is_private or work.task.kind is not TaskKind.TRAIN:
-            return True
-        return self._ledger.book(work.dataset).state_of(work.key) is EntryKind.RESERVED
+    def _record_release(self, task: Task, reply: Reply) -> None:
+        """Write down that a reply leaves: in the lineage what it made, in the log its digest."""
+        if reply.update is not None:
+            sent = digest_of_array(reply.update)
+            self._lineage.end(task.run, task.round, RoundState.RELEASED, model_out=sent)
+        said = str(digest_of_reply(reply))
+        self._record(AuditKind.UPDATE_RELEASED, task, code="", reply=said)
 
-    def _record(self, kind: AuditKind, task: Task, *, code: str) -> None:
+    def _record(self, kind: AuditKind, task: Task, **details: str) -> None:
         event = AuditEvent(
             kind=kind,
             actor="executor",
             subject=f"{task.run}/{task.round}",
             at=datetime.now(UTC),
-            details={"task": task.kind.value, "code": code},
+            details={"task": task.kind.value, **details},
         )
         audit_log.append(self._home.audit_log, event)
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    task: Task
-    study: Study
-    recipe: Recipe
+    one: OneAnswer
+    standing: Standing
     cohort: Cohort
     model: torch.nn.Module
     manifest: UpdateManifest
-    model_digest: Sha256
 
     @property
-    def dataset(self) -> str:
-        """Return the name of the book: one per cohort of this hospital."""
-        return self.study.cohort
+    def task(self) -> Task:
+        return self.one.task
 
     @property
-    def is_private(self) -> bool:
-        """Say whether the study trains under differential privacy."""
-        return self.study.privacy is not None
+    def study(self) -> Study:
+        return self.standing.study
 
     @property
-    def key(self) -> str:
-        """Return what the book calls this round."""
-        return f"{self.task.run}/{self.task.round}"
+    def recipe(self) -> Recipe:
+        return self.standing.recipe
+
+    @property
+    def policy(self) -> Policy:
+        return self.standing.policy
+
+    def costing(self, events: tuple[PrivacyEvent, ...]) -> "_Work":
+        """Return the work with what it costs; a study without privacy costs nothing."""
+        charge = self.one.charge
+        if charge is None:
+            return self
+        return replace(self, one=replace(self.one, charge=replace(charge, events=events)))
 
 
 def build_handler(home: Path, *, progress: Progress | None = None) -> HospitalHandler:
@@ -352,6 +369,59 @@ def _tell_agent(folder: Path) -> Progress:
     return tell
 
 
+def _charge(task: Task, standing: Standing) -> Charge | None:
+    """Return who pays for a private round and within which limits; its events come later."""
+    privacy, policy = standing.study.privacy, standing.policy
+    if privacy is None or task.kind is not TaskKind.TRAIN:
+        return None
+    period = Budget(policy.period_epsilon, policy.period_delta)
+    return Charge(
+        dataset=standing.study.cohort,
+        study=standing.study.id,
+        events=(),
+        budget=Budget(policy.dataset_epsilon, policy.dataset_delta),
+        plan=Budget(privacy.epsilon * (1 + ROUNDING), privacy.delta),
+        accountant=epsilon_of,
+        limits=(Limit(Scope.HOSPITAL, period, policy.period_days),),
+    )
+
+
+@contextmanager
+def _charged(work: "_Work") -> Iterator["_Work"]:
+    """Reserve the round's events; `OneAnswer.leave` commits them once the gate said yes.
+
+    What the gate itself kept inside is voided. Any other failure counts as spent:
+    its code leaves, and whether training fails depends on the patients. A process
+    that dies leaves the reservation standing, which counts too.
+    """
+    one = work.one
+    if one.charge is not None:
+        check_network(work.model)
+        one.books.open_book(one.charge.dataset, at=_now())
+    one.reserve()
+    try:
+        yield work
+    except Exception as error:
+        one.give_up(nothing_left=isinstance(error, GateRefusedError))
+        raise
+
+
+def _privacy_report(work: _Work, mechanism: PatientLevelDpSgd | None) -> dict[str, object]:
+    privacy = work.study.privacy
+    if privacy is None or mechanism is None:
+        return {}
+    own = spent(work.one.books.events(study=work.study.id), privacy.delta)
+    return {
+        "epsilon": own.epsilon,
+        "epsilon_rdp": own.epsilon_rdp,
+        "epsilon_pld": own.epsilon_pld,
+        "delta": privacy.delta,
+        "noise_multiplier": mechanism.noise_multiplier,
+        "sample_rate": mechanism.sample_rate,
+        "clip_norm": mechanism.clip_norm,
+    }
+
+
 def _mechanism(study: Study, patients: int) -> PatientLevelDpSgd | None:
     if study.privacy is None:
         return None
@@ -361,11 +431,6 @@ def _mechanism(study: Study, patients: int) -> PatientLevelDpSgd | None:
 def _require(holds: bool, study: Study, why: str) -> None:
     if not holds:
         raise NotApprovedError(study=study.id, why=why)
-
-
-def _check_enough(patients: int, policy: Policy) -> None:
-    if patients < policy.fewest_patients:
-        raise PolicyPatientsError(fewest=policy.fewest_patients)
 
 
 def _now() -> str:

@@ -23,7 +23,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from clients.heads import check_heads, known_heads, take_heads
 from clients.home import NodeHome, NodeSettings
+from clients.ledger_store import LedgerStore
 from clients.proposals import take_proposal, withdraw_proposal
 from federation import provenance
 from federation.domain.ids import Sha256, StudyId
@@ -37,6 +39,7 @@ from federation.errors.control import (
 from federation.errors.enrolment import NotJoinedError
 from federation.evidence.dsse import read_envelope
 from federation.evidence.statements import Statement
+from federation.evidence.verification import PublicKey
 from federation.homes import parse_address, read_private
 from federation.pki.handshakes import Side, client_context, explain_handshake_failure
 from federation.protocol import mapping
@@ -181,7 +184,10 @@ class ControlClient:
                 if isinstance(welcome, PlatformError):
                     return _End(welcome, refused=True, welcomed=False)
                 welcomed = True
-                self._became(ChannelState.CONNECTED, centre_software=welcome.software_version)
+                problem = await asyncio.to_thread(self._compare_heads, bytes(welcome.heads))
+                self._became(
+                    ChannelState.CONNECTED, centre_software=welcome.software_version, error=problem
+                )
                 log.info("connected to %s", settings.address)
                 self._note_fleet(welcome.fleet_epoch)
                 return await self._converse(_Line(stream, welcome.heartbeat_s))
@@ -229,6 +235,23 @@ class ControlClient:
         if kind != "welcome":
             raise ProtocolBrokenError(why="the centre's first word is neither welcome nor refusal")
         return answer.welcome
+
+    def _compare_heads(self, given: bytes) -> PlatformError | None:
+        """Keep what the centre gave back, and return why book or log do not continue it.
+
+        Then staff see it with the node's state, and the executor, which asks the same
+        before every message, trains nobody. The line stays up for what is not training.
+        """
+        try:
+            if given:
+                take_heads(self._home, given)
+            if known_heads(self._home) is not None:
+                officer = PublicKey.load(self._home.officer_public_key)
+                check_heads(self._home, books=LedgerStore(self._home.ledger, officer=officer))
+        except PlatformError as error:
+            log.error("[%s] %s", error.code, error.say())
+            return error
+        return None
 
     async def _converse(self, line: _Line) -> _End:
         parts = [

@@ -231,6 +231,7 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
                 clock_unix_ms=self._now_ms(),
                 heartbeat_s=self._settings.heartbeat_s,
                 fleet_epoch=self._fleet_epoch,
+                heads=self._records.heads(site) or b"",
             )
         )
         for item in self._records.proposed_to(site):

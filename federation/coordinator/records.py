@@ -7,16 +7,21 @@ the centre restarted. Layout, below the centre's home:
     notices/RUN.json               runs that executors may accept
     decisions/STUDY/SITE.dsse.json the hospitals' signed decisions, as received
     cards/SITE/STUDY.json          dataset cards, as received
+    heads/SITE.dsse.json           each site's newest accepted reply, which holds its heads
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from federation.domain.ids import RunId, Sha256, SiteId, StudyId
+from federation.errors import PlatformError
 from federation.errors.control import UnaskedDecisionError
 from federation.errors.core import InvalidIdError, UnreadableRecordError
+from federation.evidence.dsse import read_envelope
+from federation.evidence.statements import Statement
 from federation.protocol.mapping import Card, Proposal, RunNotice, SignedDecision
 from federation.storage import write_atomic
 
@@ -123,6 +128,27 @@ class ControlRecords:
         files = self._files("cards", f"*/{study}.json")
         return {SiteId(path.parent.name): path.read_bytes() for path in files}
 
+    def keep_heads(self, site: SiteId, reply: bytes) -> None:
+        """Keep a site's accepted reply if the heads in it are newer than those kept.
+
+        The site gets it back when it connects and compares its book and log with it
+        (`clients.heads`), so that neither side can go back alone. The signature was
+        verified before.
+
+        Raises
+        ------
+        UnreadableRecordError
+            If the reply holds no heads, or is no reply.
+        """
+        known, age = self.heads(site), _age_of(reply)
+        if known is None or age > _age_of(known):
+            self._write(_heads_file(site), reply)
+
+    def heads(self, site: SiteId) -> bytes | None:
+        """Return the reply to give back to a site, a DSSE envelope; None before the first."""
+        path = self._home / _heads_file(site)
+        return path.read_bytes() if path.exists() else None
+
     def _files(self, folder: str, pattern: str) -> Iterator[Path]:
         found = (self._home / folder).glob(pattern)
         return iter(sorted(path for path in found if not path.name.startswith(".")))
@@ -131,6 +157,33 @@ class ControlRecords:
         target = self._home / path
         target.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         write_atomic(target, content)
+
+
+def age_of_heads(said: Mapping[str, object]) -> tuple[int, int]:
+    """Return how long log and book of a site were when it signed a statement.
+
+    Raises
+    ------
+    UnreadableRecordError
+        If the statement does not say.
+    """
+    heads: Any = said.get("heads")
+    try:
+        return int(heads["audit"]["lines"]), int(heads["ledger"]["entries"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableRecordError(kind="heads", why=type(error).__name__) from error
+
+
+def _heads_file(site: SiteId) -> Path:
+    return Path("heads") / f"{site}.dsse.json"
+
+
+def _age_of(reply: bytes) -> tuple[int, int]:
+    try:
+        said = Statement.from_bytes(read_envelope(reply).payload).predicate
+    except PlatformError as error:
+        raise UnreadableRecordError(kind="reply", why=type(error).__name__) from error
+    return age_of_heads(said)
 
 
 def _read_proposed(path: Path) -> Proposed:

@@ -6,18 +6,21 @@ to a server changes no caller. (import-linter: federation.operations.embedded_re
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
 from federation.coordinator.home import CentreHome
+from federation.domain.ids import RunId, SiteId, StudyId
 from federation.domain.site import SiteState
 from federation.evidence.keyring import KeyRole, KnownKey
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
 from federation.operations.registry_client import RegistryClient
+from federation.privacy.bookkeeping import Bookkeeper
+from federation.privacy.events import PrivacyEvent
 
 if TYPE_CHECKING:
     from registry.models.service import Registrar
@@ -57,6 +60,37 @@ def known_keys(home: CentreHome, *, centre: PublicKey) -> Iterable[KnownKey]:
         for role, pem in ((KeyRole.NODE, site.node_key), (KeyRole.OFFICER, site.officer_key)):
             if pem is not None:
                 yield KnownKey(site.site, role, PublicKey.from_pem(pem.encode()))
+
+
+def release_books(home: CentreHome) -> Bookkeeper:
+    """Return the registry's privacy book in a centre's database: what left which site."""
+    from registry.ledger.tables import SqlShelves
+
+    return Bookkeeper(SqlShelves(f"sqlite:///{home.database}"))
+
+
+def enter_release(
+    books: Bookkeeper,
+    *,
+    site: SiteId,
+    study: StudyId,
+    run: RunId,
+    round_number: int,
+    events: Sequence[PrivacyEvent],
+    at: str,
+) -> None:
+    """Write one accepted update into a registry's privacy book; again changes nothing.
+
+    Raises
+    ------
+    LedgerEntryRefusedError
+        If this round of this site was entered with other events.
+    """
+    from registry.ledger import service
+
+    service.enter_release(
+        books, site=site, study=study, run=run, round_number=round_number, events=events, at=at
+    )
 
 
 def export_bundle(home: CentreHome, entry: str, path: Path, *, with_model: bool = False) -> Path:

@@ -27,7 +27,6 @@ from federation.domain.run import Refusal, RoundState, RunState
 from federation.domain.study import STUDY, Study, StudyState
 from federation.domain.update import UpdateManifest
 from federation.errors.approval import (
-    SignatureNotEnrolledError,
     StudyCompletedError,
     StudyQuorumMissedError,
 )
@@ -36,8 +35,9 @@ from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
 from federation.evidence.verification import PublicKey, trusted_keys, verify_envelope
 from federation.operations.artefacts import Artefacts
+from federation.operations.judging import Asked, check_reply
 from federation.operations.progress import Emit, EventKind, Progress
-from federation.operations.reports import check_report
+from federation.operations.release_book import ReleaseBook
 from federation.operations.study_store import StudyStore
 from federation.pki.keys import flower_key_pem
 from federation.protocol.mapping import Proposal, RunNotice
@@ -62,6 +62,8 @@ from strategies.fedavg import FedAvg, Weighting
 
 Opened = TypeVar("Opened")
 
+LONGEST_REASON = 300
+NO_REASON = "The hospital refused the study."
 PATIENCE_S = 7 * 86_400.0
 """How long to wait for people: sites to connect, staff to decide. Stopping and launching again
 goes on with the decisions that were made."""
@@ -121,6 +123,7 @@ class Campaign:
         self._store, self._admin, self._emit, self._clock = store, admin, emit, clock or utc_now
         self._artefacts = Artefacts(home.artefacts)
         self._signer = Signer.load(home.evidence_key)
+        self._releases = ReleaseBook(home, study)
         self._driver: RoundDriver | None = None
         self._opened: OpenedRun | None = None
         self._sites: tuple[SiteId, ...] = ()
@@ -195,6 +198,8 @@ class Campaign:
         if outcome.result is not None:
             self._model = strategy.advance(np.array(read_flat(outcome.result)), model)
             outcome.result.unlink()
+        for reply in outcome.accepted:
+            self._releases.enter(reply.site, reply.signature, at=self._clock())
         record = self._keep_round(number, outcome)
         outcome.check_quorum()
         self.rounds_done += 1
@@ -204,11 +209,19 @@ class Campaign:
         return record
 
     def examine(self) -> None:
-        """Evaluate the final model at every site, on patients not trained on."""
+        """Compare the privacy books, then evaluate the final model on patients not trained on.
+
+        Raises
+        ------
+        BooksDifferError
+            If what was released is not what the books say; no model is registered then.
+        """
         self._stage("evaluating")
+        self._check_books()
         outcome = self._run(TaskKind.EVALUATE, self.study.training.rounds, self._sites)
         for reply in outcome.accepted:
             contribution = self._contributions.setdefault(reply.site, _Contribution())
+            self._releases.enter(reply.site, reply.signature, at=self._clock())
             contribution.evaluation = reply.report
             contribution.statements.append(("evaluation", reply.signature))
             headline = _headline(reply.report)
@@ -254,6 +267,14 @@ class Campaign:
         if STUDY.allows(self._store.study(self.study.id).state, final):
             self._move(final, AuditKind.RUN_ENDED)
         self._tell(EventKind.ENDED, status=state.value)
+
+    def _check_books(self) -> None:
+        results = self.results()
+        self._releases.check(
+            _opened(self.run),
+            {result.site: result.statements for result in results},
+            {result.site: result.report.get("epsilon") for result in results},
+        )
 
     # -- parts ---------------------------------------------------------------------
 
@@ -329,7 +350,9 @@ class Campaign:
         decision = str(statement.predicate.get("decision"))
         self._tell(EventKind.SITE_DECIDED, site=site, decision=decision)
         if decision != "approved":
-            self._refuse(Refusal(site, "TF320", "The hospital refused the study."), 0)
+            reason = str(statement.predicate.get("reason") or "")[:LONGEST_REASON]
+            said = f"The hospital refused the study: {reason}" if reason else NO_REASON
+            self._refuse(Refusal(site, "TF320", said), 0)
         return decision == "approved"
 
     @property
@@ -383,26 +406,10 @@ class Campaign:
         return outcome
 
     def _judge(self, kind: TaskKind, number: int, reply: SiteReply) -> float:
-        """Return the weight of a reply signed by the site's own key over what it holds."""
-        expected = PredicateType.UPDATE if kind is TaskKind.TRAIN else PredicateType.EVALUATION
-        key = self.home.roster().entry(reply.site).node_key
-        said = verify_envelope(
-            reply.signature,
-            trusted=trusted_keys([PublicKey.from_pem(_opened(key).encode())]),
-            expected=expected,
-        )
-        digests = {subject.digest for subject in said.subjects}
-        covers = reply.update_digest is None or reply.update_digest in digests
-        about = (said.predicate.get("run"), said.predicate.get("round"))
-        is_of_this_round = about == (str(self.run), number)
-        is_report = said.predicate.get("report") == reply.report
-        model = {one.digest for one in said.subjects if one.name.startswith("model/")}
-        is_of_this_model = model == {self._asked}
-        if not (covers and is_report and is_of_this_round and is_of_this_model) or (
-            self.study.digest not in digests
-        ):
-            raise SignatureNotEnrolledError(thing="reply", site=reply.site)
-        check_report(reply.report, kind=kind, is_private=self.study.privacy is not None)
+        """Return the weight of a reply that its site signed, about exactly what was asked."""
+        key = PublicKey.from_pem(_opened(self.home.roster().entry(reply.site).node_key).encode())
+        asked = Asked(kind, self.study, _opened(self.run), number, _opened(self._asked))
+        check_reply(reply, asked, key=key)
         if kind is TaskKind.TRAIN:
             values = {key: reply.report.get(key) for key in ("loss", "epsilon", "patients")}
             self._tell(EventKind.SITE_REPLIED, site=reply.site, round=number, **values)

@@ -148,11 +148,11 @@ def test_a_killed_superlink_comes_back_and_knows_the_nodes_again(tmp_path: Path)
 
 def _flower(centre: CentreHome) -> str:
     """Return what the SuperLink says of the node: `online`, `offline` or `unknown`."""
-    from federation.coordinator.flower_nodes import flower_key_pem
     from federation.errors import PlatformError
+    from federation.pki.keys import flower_key_pem
     from federation.server_app.superlink import list_nodes, superlink_address
 
-    key = flower_key_pem(centre.roster().entry(NORTH))
+    key = flower_key_pem(str(centre.roster().entry(NORTH).flower_key))
     try:
         found = list_nodes(superlink_address(centre.folder), {NORTH: key})
     except PlatformError as error:

@@ -5,13 +5,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 
-from clients import approvals
+from clients import approvals, gate
 from clients.approvals import Desk
+from clients.audit_log import LogHead
 from clients.gate import Departure, digest_of_array, release
+from clients.heads import Heads
 from clients.home import NodeHome
 from clients.policy import TEMPLATE, read_policy
 from federation.coordinator.admin import AdminClient
@@ -31,6 +34,7 @@ from federation.operations.launch import submit
 from federation.operations.progress import Progress
 from federation.operations.study_store import StudyStore
 from federation.operations.train import Campaign
+from federation.privacy.bookkeeping import LedgerHead
 from federation.server_app.rounds import SiteReply
 from federation.wire.messages import TaskKind
 from strategies.fedavg import FedAvg
@@ -59,6 +63,9 @@ REPORT: dict[str, object] = {
         }
     ],
 }
+
+
+HEADS = Heads(LedgerHead(3, Sha256.of(b"book")), LogHead(5, Sha256.of(b"log")))
 
 
 class Admin:
@@ -133,13 +140,15 @@ def a_reply(node: NodeHome, *, key: Path | None = None, **changes: Any) -> SiteR
         manifest=a_manifest(4),
         is_reserved=lambda: True,
         is_approved=lambda: True,
+        heads=HEADS,
     )
-    signed = release(replace(departure, **changes), signer=Signer.load(key or node.node_key))
+    with patch.object(gate, "RULES", ()):  # a hospital whose gate was taken out
+        signed = release(replace(departure, **changes), signer=Signer.load(key or node.node_key))
     return SiteReply(
         site=node.settings().site,
         report=signed.report,
         signature=signed.signature,
-        update_digest=digest_of_array(UPDATE),
+        update_digest=None if signed.update is None else digest_of_array(signed.update),
         update_norm=2.0,
         seconds=0.1,
     )
@@ -195,6 +204,9 @@ def test_a_reply_that_its_site_did_not_sign_is_refused(
         ("patients", -20),
         ("examples", -50),
         ("steps", 0),
+        ("events", []),
+        ("events", [{"kind": "wishful"}]),
+        ("events", "none"),
     ],
 )
 def test_a_signed_report_that_no_entry_could_be_written_from_costs_its_site_the_round(
@@ -205,6 +217,17 @@ def test_a_signed_report_that_no_entry_could_be_written_from_costs_its_site_the_
 
     with pytest.raises(ReplyMalformedError, match=field):
         campaign._judge(TaskKind.TRAIN, 1, reply)
+
+
+@pytest.mark.parametrize("heads", [None, {"ledger": 3}])
+def test_a_reply_without_the_heads_of_book_and_log_costs_its_site_the_round(
+    centre: CentreHome, nodes: dict[SiteId, NodeHome], heads: object
+) -> None:
+    forged = None if heads is None else type("Forged", (), {"as_json": lambda self: heads})()
+    reply = a_reply(nodes[SiteId("north")], heads=forged)
+
+    with pytest.raises(ReplyMalformedError, match="heads"):
+        a_campaign(centre, Admin())._judge(TaskKind.TRAIN, 1, reply)
 
 
 def test_sites_that_approved_take_part_and_one_that_refused_does_not(

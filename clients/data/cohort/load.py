@@ -71,8 +71,16 @@ class Cohort:
             )
 
 
-def load_cohort(data: Path, recipe: Recipe, *, study: Study) -> Cohort:
+Permitted = Callable[[Sequence[Instance]], Sequence[Instance]]
+"""Keeps of a cohort's images those that an approval covers."""
+
+
+def load_cohort(
+    data: Path, recipe: Recipe, *, study: Study, permitted: Permitted = tuple
+) -> Cohort:
     """Return the cohort of a study from the data folder of a node.
+
+    `permitted` leaves out images that were admitted after the study was approved.
 
     Raises
     ------
@@ -88,14 +96,15 @@ def load_cohort(data: Path, recipe: Recipe, *, study: Study) -> Cohort:
         If the disk does not take the prepared arrays.
     """
     choice = choose(data, recipe, cohort=study.cohort)
-    patients = sorted({item.patient for item in choice.images})
+    images = permitted(choice.images)
+    patients = sorted({item.patient for item in images})
     train, heldout = split_patients(
         patients, heldout_fraction=study.heldout_fraction, study=study.id
     )
     if len(train) < LEAST_PATIENTS:
         raise TooFewPatientsError(least=LEAST_PATIENTS)
     order = [patients[place] for place in np.concatenate([train, heldout])]
-    arrays = _arrays(data, recipe, choice.images, order)
+    arrays = _arrays(data, recipe, images, order)
     first = int(np.searchsorted(arrays.patient_of, len(train)))
     trained = _part(arrays, slice(0, first), patients=len(train))
     if recipe.task is Task.CLASSIFICATION and len(np.unique(trained.targets)) < 2:
@@ -103,7 +112,7 @@ def load_cohort(data: Path, recipe: Recipe, *, study: Study) -> Cohort:
     return Cohort(
         train=trained,
         heldout=_part(arrays, slice(first, None), patients=len(heldout)),
-        dataset_digest=cohort_digest(list(choice.images)),
+        dataset_digest=cohort_digest(list(images)),
         opted_out=choice.opted_out,
         keys=tuple(order[: len(train)]),
         optout_version=choice.optout_version,

@@ -113,20 +113,22 @@ class NoticeReceived(_message.Message):
     def __init__(self, run: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("centre", "protocol_version", "software_version", "clock_unix_ms", "heartbeat_s", "fleet_epoch")
+    __slots__ = ("centre", "protocol_version", "software_version", "clock_unix_ms", "heartbeat_s", "fleet_epoch", "heads")
     CENTRE_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     SOFTWARE_VERSION_FIELD_NUMBER: _ClassVar[int]
     CLOCK_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_S_FIELD_NUMBER: _ClassVar[int]
     FLEET_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    HEADS_FIELD_NUMBER: _ClassVar[int]
     centre: str
     protocol_version: int
     software_version: str
     clock_unix_ms: int
     heartbeat_s: float
     fleet_epoch: int
-    def __init__(self, centre: _Optional[str] = ..., protocol_version: _Optional[int] = ..., software_version: _Optional[str] = ..., clock_unix_ms: _Optional[int] = ..., heartbeat_s: _Optional[float] = ..., fleet_epoch: _Optional[int] = ...) -> None: ...
+    heads: bytes
+    def __init__(self, centre: _Optional[str] = ..., protocol_version: _Optional[int] = ..., software_version: _Optional[str] = ..., clock_unix_ms: _Optional[int] = ..., heartbeat_s: _Optional[float] = ..., fleet_epoch: _Optional[int] = ..., heads: _Optional[bytes] = ...) -> None: ...
 
 class Refused(_message.Message):
     __slots__ = ("code", "what", "next_step", "values")

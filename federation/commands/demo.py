@@ -29,9 +29,13 @@ PREPARING = Text(
     en="- Centre, keys and hospitals are set up; DICOM files are taken in",
     zh="- 建立中心、金鑰與醫院;匯入 DICOM 檔案",
 )
+STRICT = Text(
+    en="- The policy of {site} allows epsilon {epsilon:g} only: it will say no, the others go on",
+    zh="- {site} 的政策僅允許 epsilon {epsilon:g}:將拒絕此研究,其他醫院照常進行",
+)
 INGESTED = Text(
-    en="  {site}: {admitted} of {given} files admitted, {quarantined} quarantined",
-    zh="  {site}:{given} 個檔案匯入 {admitted} 個,隔離 {quarantined} 個",
+    en="  {site}: {admitted} of {given} files admitted; kept out: {codes}",
+    zh="  {site}:{given} 個檔案收錄 {admitted} 個;隔離:{codes}",
 )
 DONE = Text(
     en="\nDone in {seconds:.0f} s: {done} of {asked} rounds, model {model}.",
@@ -109,9 +113,14 @@ def _perform(plan: "Plan", console: "Console") -> dict[str, Any]:
     with Rehearsal(plan) as rehearsal:
         rehearsal.start_centre()
         names = [str(hospital.site) for hospital in rehearsal.hospitals]
+        strict = [one for one in rehearsal.hospitals if one.is_strict]
+        training = len(names) - len(strict)
         console.print(
-            t(TITLE, sites=len(names), rounds=plan.rounds, epsilon=plan.epsilon), soft_wrap=True
+            t(TITLE, sites=training, rounds=plan.rounds, epsilon=plan.epsilon), soft_wrap=True
         )
+        for one in strict:
+            allowed = rehearsal.largest_epsilon(one)
+            console.print(t(STRICT, site=one.site, epsilon=allowed), soft_wrap=True)
         console.print(t(PREPARING))
         opened = rehearsal.open_hospitals(lambda one: _tell_ingested(console, one))
         study = rehearsal.start_study()
@@ -177,7 +186,8 @@ def _tell_ingested(console: "Console", hospital: "Hospital") -> None:
             site=hospital.site,
             admitted=found["admitted"],
             given=found["given"],
-            quarantined=sum(found["quarantined"].values()),
+            codes=", ".join(f"{code} {count}" for code, count in found["quarantined"].items())
+            or "–",
         )
     )
 
@@ -206,7 +216,7 @@ def _summary(result: dict[str, Any], plan: "Plan", console: "Console") -> None:
             table.add_row(*_row(site))
         console.print(table)
     for one in result["refused"]:
-        console.print(t(REFUSED, **one))
+        console.print(t(REFUSED, **one), soft_wrap=True)
     for one in result["errors"]:
         console.print(t(ERROR, **{**one, "site": one["site"] or ""}), style="red")
     if completed:

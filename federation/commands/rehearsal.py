@@ -36,6 +36,11 @@ MARKER = ".trifed-demo"
 SITES = ("taipei", "taichung", "tainan", "hualien", "kaohsiung", "taoyuan")
 STUDY = StudyId("pneumonia-demo")
 PATIENTS = 180
+PATIENTS_OF_THE_STRICT = 30
+STRICTER = 8.0
+"""How many times less epsilon than asked the hospital allows that says no."""
+EPSILON_ALLOWED = 8.0
+POLICY_LINE = f"largest_epsilon = {EPSILON_ALLOWED}"
 STOP_S = 8.0
 READY_S = 90.0
 
@@ -44,7 +49,10 @@ Told = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a rehearsal is to do. `dicom` is the user's own folder, else files are made."""
+    """What a rehearsal is to do. `dicom` is the user's own folder, else files are made.
+
+    With files of its own making there is one more hospital, whose policy says no.
+    """
 
     workdir: Path
     sites: int = 3
@@ -62,6 +70,7 @@ class Hospital:
     site: SiteId
     home: Path
     files: Path
+    is_strict: bool = False
     process: subprocess.Popen[bytes] | None = None
     ingested: dict[str, Any] = field(default_factory=dict)
 
@@ -82,9 +91,15 @@ class Rehearsal:
         from federation.recipes import catalogue
 
         catalogue.recipe(self.plan.recipe)
+        sources = self._sources()
         self.hospitals = [
-            Hospital(site, self.plan.workdir / "hospitals" / site, files)
-            for site, files in self._sources()
+            Hospital(
+                site,
+                self.plan.workdir / "hospitals" / site,
+                files,
+                is_strict=self.plan.dicom is None and place == self.plan.sites,
+            )
+            for place, (site, files) in enumerate(sources)
         ]
         _prepare(self.plan.workdir)
         return self
@@ -167,8 +182,16 @@ class Rehearsal:
         return None
 
     def _open_hospitals(self, told: Callable[[Hospital], None]) -> None:
+        from federation.recipes import catalogue
+
+        recipe = catalogue.recipe(self.plan.recipe)
         for hospital in self.hospitals:
-            _enrol(self.centre, hospital)
+            _enrol(
+                self.centre,
+                hospital,
+                largest_epsilon=self.largest_epsilon(hospital),
+                modalities=recipe.modalities,
+            )
         self._await(self.centre / "run" / "centre.json", "centre")
         if self.plan.dicom is None:
             self._make_files()
@@ -184,8 +207,20 @@ class Rehearsal:
     def _make_files(self) -> None:
         from clients.data.phantoms import generate
 
-        sites = [str(hospital.site) for hospital in self.hospitals]
-        generate(self.plan.workdir / "dicom", sites=sites, patients=PATIENTS, seed=self.plan.seed)
+        for hospital in self.hospitals:
+            patients = PATIENTS_OF_THE_STRICT if hospital.is_strict else PATIENTS
+            scanner = self.hospitals.index(hospital)
+            generate(
+                self.plan.workdir / "dicom",
+                sites=[str(hospital.site)],
+                patients=patients,
+                seed=self.plan.seed,
+                first_scanner=scanner,
+            )
+
+    def largest_epsilon(self, hospital: Hospital) -> float:
+        """Return what a hospital's policy allows per study."""
+        return self.plan.epsilon / STRICTER if hospital.is_strict else EPSILON_ALLOWED
 
     def _ingest(self, hospital: Hospital) -> dict[str, Any]:
         return self._ask(
@@ -194,12 +229,19 @@ class Rehearsal:
         )
 
     def _approve(self, hospital: Hospital) -> None:
-        from clients.decide import approve_study
+        from clients.decide import approve_study, refuse_study
         from clients.home import NodeHome
+        from federation.errors.approval import PolicyRefusedError
 
         proposal = hospital.home / "proposals" / f"{STUDY}.json"
         self._await(proposal, f"node {hospital.site}")
-        approve_study(NodeHome.open(hospital.home), STUDY, now=_now())
+        node = NodeHome.open(hospital.home)
+        try:
+            approve_study(node, STUDY, now=_now())
+        except PolicyRefusedError as error:
+            if not hospital.is_strict:
+                raise
+            refuse_study(node, STUDY, reason=str(error.values["reasons"]), now=_now())
 
     def _ask(self, step: str, *arguments: str) -> dict[str, Any]:
         with self._starting:
@@ -222,7 +264,8 @@ class Rehearsal:
     def _sources(self) -> list[tuple[SiteId, Path]]:
         given = self.plan.dicom
         if given is None:
-            names = [SITES[n] if n < len(SITES) else f"site-{n}" for n in range(self.plan.sites)]
+            count = self.plan.sites + 1  # the last one is the one that says no
+            names = [SITES[n] if n < len(SITES) else f"site-{n}" for n in range(count)]
             return [(SiteId(name), self.plan.workdir / "dicom" / name) for name in names]
         folders = (
             sorted(path for path in given.iterdir() if path.is_dir()) if given.is_dir() else []
@@ -249,7 +292,7 @@ class Rehearsal:
                 "seed = 2026",
                 "[sites]",
                 f"names = {json.dumps(sites)}",
-                f"quorum = {max(2, len(sites) - 1)}",
+                f"quorum = {max(2, len(sites) - 1 - any(one.is_strict for one in self.hospitals))}",
                 "[training]",
                 f"rounds = {self.plan.rounds}",
                 f"batch_size = {defaults.batch_size}",
@@ -306,10 +349,12 @@ def failure_of(output: str, *, step: str, status: int) -> StepFailedError:
     )
 
 
-def _enrol(centre: Path, hospital: Hospital) -> None:
+def _enrol(
+    centre: Path, hospital: Hospital, *, largest_epsilon: float, modalities: Sequence[str]
+) -> None:
     """Do what the two sides do by hand: invite, init, sign, join."""
     from clients.enrolment import init_node, join_node
-    from clients.policy import TEMPLATE
+    from clients.policy import TEMPLATE, sign_policy
     from federation.coordinator.home import CentreHome
     from federation.operations.enrolment import invite_site, sign_request
     from federation.pki.requests import EnrolmentRequest
@@ -319,7 +364,11 @@ def _enrol(centre: Path, hospital: Hospital) -> None:
     hospital.home.parent.mkdir(parents=True, exist_ok=True)
     invitation = invite_site(home, site=hospital.site, name=f"{name} hospital", now=_now())
     node = init_node(hospital.home, invitation=invitation, now=_now())
-    write_atomic(node.policy, TEMPLATE.encode(), mode=0o600)
+    policy = TEMPLATE.replace(POLICY_LINE, f"largest_epsilon = {largest_epsilon:g}", 1)
+    write_atomic(node.policy, policy.encode(), mode=0o600)
+    rules = f"modalities = {json.dumps(list(modalities))}\n"
+    write_atomic(node.folder / "intake.toml", rules.encode(), mode=0o600)
+    sign_policy(node, now=_now())
     request = EnrolmentRequest.from_bytes(node.request_file.read_bytes())
     join_node(node, sign_request(home, request, now=_now()), now=_now())
 

@@ -52,8 +52,28 @@ pytestmark = pytest.mark.timeout(LIMIT_S)
 def test_every_round_that_was_asked_was_done(result: dict[str, Any]) -> None:
     assert result["status"] == "completed"
     assert result["rounds"] == {"asked": ROUNDS, "done": ROUNDS}
-    assert result["refused"] == []
     assert result["errors"] == []
+
+
+def test_the_hospital_whose_policy_says_no_refused_and_the_others_went_on(
+    result: dict[str, Any], workdir: Path
+) -> None:
+    (refusal,) = result["refused"]
+    assert (refusal["site"], refusal["code"]) == ("hualien", "TF320")
+    assert "epsilon 8.0 is more than 1.0" in refusal["what"]
+    assert refusal["site"] not in {site["site"] for site in result["sites"]}
+    home = f"{workdir}/hospitals/hualien"
+    assert answer("node", "ledger", "show", "--home", home) == []
+    explained = answer("node", "policy", "explain", "pneumonia-demo", "--home", home)
+    assert "epsilon" in json.dumps(explained)
+
+
+def test_text_in_a_picture_is_kept_out_though_its_tag_denies_it(
+    result: dict[str, Any], workdir: Path
+) -> None:
+    for site in (*(one["site"] for one in result["sites"]), "hualien"):
+        found = answer("node", "catalogue", "--home", f"{workdir}/hospitals/{site}")
+        assert found["quarantined"] == {"TF502": 1, "TF507": 1, "TF535": 1}
 
 
 def test_three_hospitals_were_three_processes(result: dict[str, Any]) -> None:
@@ -100,7 +120,7 @@ def test_the_hospitals_books_say_the_same(result: dict[str, Any], workdir: Path)
         home = f"{workdir}/hospitals/{site['site']}"
         (book,) = answer("node", "ledger", "show", "--home", home)
         kinds = [entry["kind"] for entry in book["entries"]]
-        assert kinds == ["reserved", "committed"] * ROUNDS
+        assert kinds == ["opened", *["reserved", "committed"] * ROUNDS]
         assert book["epsilon"] == pytest.approx(site["epsilon"])
 
 
@@ -138,9 +158,12 @@ def test_planted_names_are_in_no_file_of_the_node(result: dict[str, Any], workdi
 def test_staff_read_the_proposal_in_both_languages(result: dict[str, Any], workdir: Path) -> None:
     home = f"{workdir}/hospitals/{result['sites'][0]['site']}"
 
-    english = trifed("node", "proposals", "--home", home).stdout
+    english = trifed("node", "proposals", "pneumonia-demo", "--home", home).stdout
     chinese = subprocess.run(
-        [sys.executable, "-m", "federation.commands.main", "node", "proposals", "--home", home],
+        [
+            *(sys.executable, "-m", "federation.commands.main"),
+            *("node", "proposals", "pneumonia-demo", "--home", home),
+        ],
         capture_output=True,
         text=True,
         env={**os.environ, "TRIFED_LANG": "zh-Hant-TW"},

@@ -7,15 +7,16 @@ step, on its own:
 2. of a taken patient one image is chosen at random, so forty count as one;
 3. its gradient is cut to L2 norm C;
 4. the cut gradients are summed, and N(0, sigma^2 C^2) is added to each number;
-5. the sum is divided by q times the number of patients, never by how many came.
+5. the sum is divided by q times a declared number of patients, never by how many came.
 
 A step that drew nobody is a step: it is pure noise, and it is taken. There is no
 way in for another sampler, because the accountant would then describe something
 else. The result and its events are one value; neither can be had alone.
 
-Gradients of single images come from `torch.func.vmap` (on these networks faster
-than Opacus' hooks; Opacus is the second method in the tests), in blocks of
-`BLOCK` images, so memory does not grow with the batch.
+Gradients of single images come from `clients/per_sample`, in blocks of images, so
+memory does not grow with the batch. A gradient that is not finite counts as zero
+and so does its loss: else a crafted model could make training fail, or go on,
+depending on one patient.
 
 What is not covered: that the site took part, its number of patients (in q and
 in step 5), and that training diverged, if it did. `loss` is for the site alone.
@@ -24,28 +25,32 @@ Imports torch: import this module lazily.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
 
 from clients.augmentation import augment
 from clients.data.cohort.arrays import PatientArrays
 from clients.local_plan import LocalPlan
-from clients.objective import losses
+from clients.per_sample.layerwise import NotCoveredError
+from clients.per_sample.method import Gradients, gradients_of
 from clients.randomness import RandomSource
-from clients.training import Progress, check_data, check_finite, make_optimizer, one_thread
+from clients.training import Progress, check_data, make_optimizer, one_thread
 from federation.domain.study import PrivacyPlan, TrainingPlan
-from federation.errors.privacy import InvalidTrainingPlanError, NetworkNotPrivateError
+from federation.errors.privacy import (
+    InvalidTrainingPlanError,
+    NetworkNotPrivateError,
+    TrainingDivergedError,
+)
 from federation.privacy.events import PoissonSampledGaussian, PrivacyEvent
 from federation.recipes.flat import FlatModel, flatten
+from federation.recipes.oriented import FixedThenLearnt
 
-BLOCK = 16
-LARGE_BLOCK_BYTES = 256 << 20
+RUN = 1024
+FEATURES_AT_ONCE = 4
 CLIP_MARGIN = 1e-5
 """Gradients are cut this much shorter than C, which covers float32 rounding of norms and sums."""
 
@@ -156,6 +161,7 @@ def train_privately(
     *,
     plan: LocalPlan,
     mechanism: PatientLevelDpSgd,
+    patients: int | None = None,
     noise: RandomSource,
     sampler: RandomSource,
     progress: Progress | None = None,
@@ -163,7 +169,10 @@ def train_privately(
     """Train the module in place under the mechanism and return the difference.
 
     `plan` gives the optimiser, a mere function of the noisy gradients; how much
-    is drawn and how often comes from `mechanism` alone. `noise` and `sampler`
+    is drawn and how often comes from `mechanism` alone. `patients` is the number
+    that the node tells outside (`KeptReplies.declare_patients`): a constant, so
+    dividing by it costs nothing, whether or not it is exact; by default the exact
+    one, which then can be read from q. `noise` and `sampler`
     are `SecureRandom` everywhere but in tests.
 
     Raises
@@ -173,42 +182,60 @@ def train_privately(
     NoPatientsError
         If there is no patient.
     TrainingDivergedError
-        If a loss, gradient or weight stops being finite.
+        If the model stops being finite.
     """
     check_network(module)
     check_data(data, needed=1)
+    learnt, inputs = _learnt_part(module, data, plan)
+    method = gradients_of(learnt, image=inputs.shape[1:], target=data.targets.shape[1:])
     before = flatten(module)
     optimizer = make_optimizer(module, plan)
     draw = _PoissonPatients(data, mechanism.sample_rate, sampler)
     seed = int(sampler.uniform(1)[0] * 2**53)
     changes = torch.Generator().manual_seed(seed)
-    expected = mechanism.sample_rate * data.patients
+    expected = mechanism.sample_rate * (patients or data.patients)
     spread = mechanism.noise_multiplier * mechanism.clip_norm
     loss_sum, drawn = 0.0, 0
     module.train()
     with one_thread():
         for step in range(1, mechanism.steps + 1):
             places = draw.next()
-            images = augment(torch.from_numpy(data.images[places]), plan.augmentation, changes)
+            images = augment(inputs[places], plan.augmentation, changes)
             targets = torch.from_numpy(data.targets[places])
-            total, loss = clipped_sum(module, images, targets, clip_norm=mechanism.clip_norm)
-            check_finite(loss, step=step, quantity="loss")
-            check_finite(float(total.sum()), step=step, quantity="gradient")
+            total, loss = clipped_sum(
+                learnt, images, targets, clip_norm=mechanism.clip_norm, method=method
+            )
             noisy = total + spread * noise.gaussian(len(total))
             _set_gradients(module, noisy / expected)
             optimizer.step()
             loss_sum, drawn = loss_sum + loss, drawn + len(places)
             if progress is not None:
                 progress(step, mechanism.steps)
-    update = flatten(module) - before
-    check_finite(float(update.sum(dtype=np.float64)), step=mechanism.steps, quantity="model")
+    after = flatten(module)
+    if not np.isfinite(after).all():
+        raise TrainingDivergedError(step=mechanism.steps, quantity="model")
     return PrivateUpdate(
-        update=update,
+        update=after - before,
         mechanism=mechanism,
         loss=loss_sum / drawn if drawn else None,
         steps=mechanism.steps,
         patients=data.patients,
     )
+
+
+def _learnt_part(
+    module: nn.Module, data: PatientArrays, plan: LocalPlan
+) -> tuple[nn.Module, Tensor]:
+    """Return the network to train and its inputs, fixed features computed once an image.
+
+    An image's features depend on that image alone, so nothing changes for privacy.
+    """
+    images = torch.from_numpy(data.images)
+    if not isinstance(module, FixedThenLearnt) or plan.augmentation != "none":
+        return module, images
+    with one_thread(), torch.no_grad():
+        parts = [module.features(part) for part in torch.split(images, FEATURES_AT_ONCE)]
+    return module.head, torch.cat(parts)
 
 
 def check_network(module: nn.Module) -> None:
@@ -232,40 +259,75 @@ def check_network(module: nn.Module) -> None:
 
 
 def clipped_sum(
-    module: nn.Module, images: Tensor, targets: Tensor, *, clip_norm: float
+    module: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    *,
+    clip_norm: float,
+    method: Gradients | None = None,
 ) -> tuple[NDArray[np.float64], float]:
     """Return the sum of each image's gradient, cut to `clip_norm`, and the summed loss.
+
+    An image whose gradient or loss is not finite adds nothing to either.
+
+    Parameters
+    ----------
+    method
+        How single gradients are computed; chosen anew when it is not given.
 
     Returns
     -------
     float64, shape (parameters,), in the order of `flatten`; zeros for no image.
+
+    Raises
+    ------
+    NetworkNotPrivateError
+        If the network runs its layers differently for different images.
     """
-    weights = {name: p.detach() for name, p in module.named_parameters()}
-    size = sum(w.numel() for w in weights.values())
-    block = max(1, min(BLOCK, LARGE_BLOCK_BYTES // (4 * size)))
-
-    def loss_of(current: Mapping[str, Tensor], image: Tensor, target: Tensor) -> Tensor:
-        outputs = functional_call(module, dict(current), (image.unsqueeze(0),))
-        return losses(outputs, target.unsqueeze(0))[0]
-
-    each = vmap(grad_and_value(loss_of), in_dims=(None, 0, 0), randomness="different")
-    total, loss_sum = np.zeros(size), 0.0
-    for start in range(0, len(images), block):
-        gradients, values = each(
-            weights, images[start : start + block], targets[start : start + block]
-        )
-        total += _cut_and_sum(list(gradients.values()), clip_norm)
-        loss_sum += float(values.sum(dtype=torch.float64))
+    if method is None:
+        method = gradients_of(module, image=images.shape[1:], target=targets.shape[1:])
+    total = np.zeros(sum(p.numel() for p in module.parameters()))
+    loss_sum = 0.0
+    for start in range(0, len(images), method.block):
+        block = slice(start, start + method.block)
+        try:
+            rows, values = method(images[block], targets[block])
+        except NotCoveredError as error:
+            # it ran otherwise than on the images it was tried with: its path hangs on data
+            raise NetworkNotPrivateError(layers=type(module).__name__) from error
+        _add_cut(total, rows, clip_norm)
+        loss_sum += float(values[values.isfinite()].sum(dtype=torch.float64))
     return total, loss_sum
 
 
-def _cut_and_sum(gradients: list[Tensor], clip_norm: float) -> NDArray[np.float64]:
-    """Return the sum over images (first axis) of gradients cut to `clip_norm`, flat."""
-    rows = [gradient.flatten(1) for gradient in gradients]
-    squares = torch.stack([row.square().sum(1, dtype=torch.float64) for row in rows])
-    norms = squares.sum(0).sqrt()
+def _add_cut(total: NDArray[np.float64], rows: list[Tensor], clip_norm: float) -> None:
+    """Add the images' gradients (first axis of every row) to `total`, each cut to `clip_norm`.
+
+    A norm past the largest float32 counts as not finite.
+    """
+    norms = torch.stack([_squares(row) for row in rows]).sum(0).sqrt()
+    usable = norms.isfinite()
     factors = (clip_norm * (1 - CLIP_MARGIN) / norms.clamp(min=1e-30)).clamp(max=1.0).float()
-    return torch.cat([factors @ row for row in rows]).double().numpy()
+    start = 0
+    for row in rows:
+        stop = start + row.shape[1]
+        # a factor of zero would not do: zero times infinity is not a number
+        part = factors @ row if usable.all() else factors[usable] @ row[usable]
+        total[start:stop] += part.numpy()
+        start = stop
+
+
+def _squares(row: Tensor) -> Tensor:
+    """Return the squared norms of a float32 row (n, numbers) in float64, shape (n,).
+
+    Float32 sums of a million squares are off by more than `CLIP_MARGIN` allows,
+    and a float64 copy is slow; so short runs are summed in float32, those in float64.
+    """
+    whole = row.shape[1] // RUN * RUN
+    runs = torch.linalg.vector_norm(row[:, :whole].reshape(len(row), -1, RUN), dim=2)
+    rest = torch.linalg.vector_norm(row[:, whole:], dim=1)
+    squares: Tensor = runs.double().square().sum(1) + rest.double().square()
+    return squares
 
 
 def _set_gradients(module: nn.Module, flat: NDArray[np.float64]) -> None:

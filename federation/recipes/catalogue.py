@@ -1,8 +1,8 @@
 """Find the recipes that this wheel ships.
 
 A recipe is a TOML file beside this module. It is data only: the network comes
-from a named builder (`networks.py`), whose source is part of the digest, so a
-hospital that approved a digest knows exactly what will be trained.
+from a named builder (`networks.py`), and the file it is in is part of the digest
+(`SOURCES`), so a hospital that approved a digest knows exactly what will be trained.
 
 Light to import: no torch.
 """
@@ -20,6 +20,9 @@ from federation.errors.study import RecipeFaultError, UnknownRecipeError
 from federation.evidence.canonical import canonical
 
 _SUFFIX = ".toml"
+
+SOURCES = {"oriented-bands-2d": "oriented.py"}
+"""Files of this folder that build a network, where it is not `convolutional.py`."""
 
 
 class _Strict(BaseModel):
@@ -95,7 +98,8 @@ def recipe_from_toml(text: str, *, name: str) -> Recipe:
 
 def _recipe(parsed: _RecipeFile) -> Recipe:
     data = parsed.model_dump()
-    content = {"recipe": data, "networks": str(Sha256.of(_read("networks.py").encode()))}
+    source = _read(SOURCES.get(parsed.network, "convolutional.py"))
+    content = {"recipe": data, "networks": str(Sha256.of(source.encode()))}
     return Recipe(
         name=parsed.name,
         version=parsed.version,

@@ -82,6 +82,27 @@ def test_a_changed_network_source_is_another_digest(monkeypatch):
     assert recipe_from_toml(toml_of("hippocampus-seg"), name="hippocampus-seg").digest != before
 
 
+def test_a_network_of_another_file_leaves_the_digest_as_it_was(monkeypatch):
+    """A hospital's approval outlives a change to networks it did not approve."""
+    before = recipe("hippocampus-seg").digest
+    read = catalogue._read
+    monkeypatch.setattr(
+        catalogue, "_read", lambda file: read(file) + "\n# changed" * (file == "oriented.py")
+    )
+    again = {name: recipe_from_toml(toml_of(name), name=name).digest for name in recipe_names()}
+    assert again["hippocampus-seg"] == before
+    assert again["cxr-pneumonia-private"] != recipe("cxr-pneumonia-private").digest
+
+
+def test_every_network_is_built_in_the_file_that_its_digest_covers():
+    from federation.recipes import convolutional, networks, oriented
+
+    modules = {"convolutional.py": convolutional, "oriented.py": oriented}
+    for name in networks.BUILDERS:
+        source = modules[catalogue.SOURCES.get(name, "convolutional.py")]
+        assert networks.BUILDERS[name] is source.BUILDERS[name]
+
+
 def test_the_segmentation_recipe_is_three_dimensional():
     assert recipe("hippocampus-seg").task is Task.SEGMENTATION
     assert len(recipe("hippocampus-seg").input_shape) == 4

@@ -10,6 +10,8 @@ from clients import private_training
 from clients.data.cohort.arrays import PatientArrays
 from clients.local_plan import LocalPlan
 from clients.objective import losses
+from clients.per_sample.layerwise import LayerwiseGradients
+from clients.per_sample.vectorised import VectorisedGradients
 from clients.private_training import (
     PatientLevelDpSgd,
     PrivateUpdate,
@@ -74,7 +76,7 @@ def test_an_update_cannot_be_made_without_its_mechanism_or_given_other_events():
 
 
 def test_no_caller_can_bring_a_loader_or_a_batch():
-    allowed = {"module", "data", "plan", "mechanism", "noise", "sampler", "progress"}
+    allowed = {"module", "data", "plan", "mechanism", "noise", "sampler", "progress", "patients"}
     assert set(inspect.signature(train_privately).parameters) == allowed
 
 
@@ -141,12 +143,41 @@ def test_gradients_agree_with_opacus():
     assert np.allclose(total, cut.sum(0).numpy(), atol=2e-5)
 
 
-def test_the_sum_does_not_depend_on_blocks(monkeypatch):
+def test_the_sum_does_not_depend_on_blocks():
     images, targets = torch.randn(21, 1, 8, 8), torch.randint(0, 2, (21,))
-    whole, _ = clipped_sum(a_network(), images, targets, clip_norm=0.3)
-    monkeypatch.setattr(private_training, "BLOCK", 4)
-    parts, _ = clipped_sum(a_network(), images, targets, clip_norm=0.3)
-    assert np.allclose(whole, parts, atol=1e-6)
+    module = a_network()
+    whole, _ = clipped_sum(module, images, targets, clip_norm=0.3)
+    parts = LayerwiseGradients(module, block=4)
+    total, _ = clipped_sum(module, images, targets, clip_norm=0.3, method=parts)
+    assert np.allclose(whole, total, atol=1e-6)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "chest"])
+def test_fixed_features_are_computed_once_an_image_where_images_stay_as_they_are(
+    augmentation, monkeypatch
+):
+    module = build(recipe("cxr-pneumonia-private"), seed=1)
+    data = a_cohort(patients=3, images_each=1, side=128)
+    seen = []
+    forward = type(module.features).forward
+    monkeypatch.setattr(
+        type(module.features),
+        "forward",
+        lambda self, images: (seen.append(len(images)), forward(self, images))[1],
+    )
+    plan = dataclasses.replace(SGD, augmentation=augmentation)
+    update = run(data, mechanism=a_mechanism(steps=4), module=module, plan=plan).update
+    assert np.linalg.norm(update) > 0
+    assert (sum(seen) == 3) is (augmentation == "none")
+
+
+def test_features_computed_once_give_the_same_update_as_every_time(monkeypatch):
+    data = a_cohort(patients=4, images_each=2, side=128)
+    mechanism = a_mechanism(steps=3, clip_norm=1.0)
+    once = run(data, mechanism=mechanism, module=build(recipe("cxr-pneumonia-private"), seed=1))
+    monkeypatch.setattr(private_training, "FixedThenLearnt", ())
+    always = run(data, mechanism=mechanism, module=build(recipe("cxr-pneumonia-private"), seed=1))
+    assert np.allclose(once.update, always.update, atol=1e-5)
 
 
 # The sampler is Poisson, and the divisor is what was expected.
@@ -250,12 +281,40 @@ def test_batch_norm_without_running_statistics_is_refused_too():
         check_network(nn.BatchNorm2d(1, track_running_stats=False))
 
 
-def test_a_gradient_that_is_not_finite_stops_training():
+def test_a_model_that_is_not_finite_stops_training():
     module = a_network()
     with torch.no_grad():
         module[1].weight.fill_(float("inf"))
     with pytest.raises(TrainingDivergedError):
         run(a_cohort(), mechanism=a_mechanism(), module=module)
+
+
+@pytest.mark.parametrize("method", [LayerwiseGradients, VectorisedGradients])
+@pytest.mark.parametrize("bad", [3e38, -3e38])
+def test_an_image_whose_gradient_is_not_finite_adds_nothing(method, bad):
+    module = a_network()
+    with torch.no_grad():
+        module[1].weight[1] *= 10
+    images, targets = torch.randn(5, 1, 8, 8), torch.tensor([0, 1, 0, 1, 0])
+    images[2] = bad
+    others = [0, 1, 3, 4]
+    each = method(module, block=5)
+    total, loss = clipped_sum(module, images, targets, clip_norm=0.3, method=each)
+    expected, expected_loss = clipped_sum(module, images[others], targets[others], clip_norm=0.3)
+    assert np.allclose(total, expected, atol=1e-6)
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+
+
+def test_a_crafted_model_cannot_make_training_fail_for_one_patient():
+    """An image far out of range overflows the crafted weights; who else is there does not."""
+    with_them = a_cohort(patients=6, images_each=1)
+    with_them.images[0] = 3e38
+    module = a_network()
+    with torch.no_grad():
+        module[1].weight[1] *= 10
+    update = run(with_them, mechanism=a_mechanism(), module=module).update
+    assert np.isfinite(update).all()
+    assert np.linalg.norm(update) > 0
 
 
 def test_an_image_that_is_not_finite_is_refused():

@@ -55,7 +55,7 @@ def test_every_optimizer_learns(optimizer):
 
 
 def test_bfloat16_gives_nearly_the_same_update_and_leaves_weights_float32():
-    data = a_cohort(side=64)
+    data = a_cohort(side=128)
     results = []
     for precision in Precision:
         module = build(recipe("cxr-pneumonia-private"), seed=1)

@@ -5,7 +5,7 @@ node.toml                site, its centre; written last, marks a complete home
 request.json             what to send to the centre
 policy.toml              what the hospital allows; policy.dsse.json: the officer's word for it
 seen.json                newest policy, time and withdrawals that were ever seen here
-intake.toml sources.toml optout.toml catalogue.toml cohorts/   the data plane's settings, all optional
+intake.toml sources.toml optout.toml catalogue.toml cohorts/   of the data plane, all optional
 people/                  persons who may endorse beside the data officer
 pki/   tls.key ca.crt, after joining tls.crt evidence.pub
 keys/  flower.key flower.pub node.key node.pub officer.key officer.pub

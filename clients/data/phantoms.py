@@ -104,9 +104,16 @@ class GeneratedSite:
 
 
 def generate(
-    folder: Path, *, sites: Sequence[str], patients: int = 150, seed: int = 2026
+    folder: Path,
+    *,
+    sites: Sequence[str],
+    patients: int = 150,
+    seed: int = 2026,
+    first_scanner: int = 0,
 ) -> list[GeneratedSite]:
     """Write one folder a site below `folder`, which is made when absent.
+
+    Sites get the scanners in turn, beginning with `first_scanner`.
 
     Raises
     ------
@@ -115,7 +122,7 @@ def generate(
     """
     return [
         _generate_site(folder / site, site, SCANNERS[place % len(SCANNERS)], patients, seed)
-        for place, site in enumerate(sites)
+        for place, site in enumerate(sites, first_scanner)
     ]
 
 

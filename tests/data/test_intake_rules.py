@@ -107,8 +107,10 @@ def test_fingerprints_keep_the_order_and_stop_early(tmp_path: Path) -> None:
     paths = [tmp_path / str(number) for number in range(50)]
     for path in paths[:-1]:
         path.write_bytes(path.name.encode())
-    assert list(fingerprints(paths, threads=3)) == [(path, fingerprint(path)) for path in paths]
-    begun = fingerprints(paths, threads=2)
+    assert list(fingerprints(paths, threads=3, most_bytes=100)) == [
+        (path, fingerprint(path, most_bytes=100)) for path in paths
+    ]
+    begun = fingerprints(paths, threads=2, most_bytes=100)
     assert next(begun)[0] == paths[0]
     begun.close()
 

@@ -23,6 +23,8 @@ SPELLED = (
     *("utf-8", "utf-16-le", "utf-16-be", "big5", "cp950", "gb18030", "shift_jis", "euc_jp"),
     *("euc_kr", "iso2022_jp", "iso2022_kr", "latin-1"),
 )
+SHORTEST_DISGUISE = 7
+"""Characters of Base64 or hexadecimal from which a form is no accident."""
 _MANY_BYTES = frozenset(
     {"utf8", "gb18030", "gbk", "gb2312", "shift_jis", "iso2022_jp", "iso2022_jp_2", "euc_kr"}
     | {"iso_ir_58"}
@@ -139,13 +141,19 @@ def spellings(word: str) -> frozenset[bytes]:
 def disguises(word: str) -> frozenset[bytes]:
     """Return an identifier in hexadecimal and, wherever it starts, in Base64; lower-cased."""
     found = set()
-    for spelled in {word, word.upper(), word.title()}:
-        raw = spelled.encode("utf-8")
+    for raw in _raw_forms(word):
         found.add(raw.hex().encode())
         for lead in range(3):  # only characters that no neighbouring byte can change
             coded = base64.b64encode(b"\0" * lead + raw)
             found.add(coded[-(-8 * lead // 6) : (lead + len(raw)) * 8 // 6].lower())
-    return frozenset(found)
+    return frozenset(form for form in found if len(form) >= SHORTEST_DISGUISE)
+
+
+def _raw_forms(word: str) -> set[bytes]:
+    if word.isascii():
+        cases = {word, word.upper(), word.title()}
+        return {one.encode(name) for one in cases for name in ("utf-8", "utf-16-le")}
+    return {_encoded(word, name) for name in SPELLED} - {b""}
 
 
 def _encoded(word: str, encoding: str) -> bytes:

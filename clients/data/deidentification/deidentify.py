@@ -10,17 +10,17 @@ searched for the identifiers that were removed from the same file (`sweep`).
 Pixels are not searched for text here: the caller says what it did about them.
 """
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from typing import TypeGuard
 
 from pydicom.uid import UID_dictionary
 
+from clients.data.deidentification import codes
 from clients.data.deidentification.charsets import decode, encodings_of
+from clients.data.deidentification.dates import moved_back
 from clients.data.deidentification.frames import blank_pixels
 from clients.data.deidentification.frames import frames_of as frames_of
 from clients.data.deidentification.profile import (
@@ -35,6 +35,13 @@ from clients.data.deidentification.profile import (
     Rule,
 )
 from clients.data.deidentification.safe_private import creator_tag, creators_in, safe_attribute
+from clients.data.deidentification.spelling import (
+    SIZES,
+    SPELLING,
+    ZONE,
+    is_spelled,
+    says_text,
+)
 from clients.data.deidentification.statement import (
     BURNED_IN,
     CHARSET,
@@ -45,16 +52,19 @@ from clients.data.deidentification.statement import (
     new_meta,
     statement,
 )
-from clients.data.deidentification.sweep import REPLACEMENT, Identifiers, words_of
+from clients.data.deidentification.sweep import REPLACEMENT, Identifiers
 from clients.data.deidentification.tables import TABLES, cut_tables
 from clients.data.dicom.elements import PIXEL_DATA, Element, Part10
 from clients.data.people.pseudonyms import Pseudonyms
 from federation.errors.data import IdentityMissingError
+from federation.errors.deidentification import UncleanableFramesError
 
 DUMMY_TEXT = REPLACEMENT.encode()
 DUMMIES = {"DA": b"19000101", "DT": b"19000101", "TM": b"000000"}
 OLDEST_AGE_Y = 90
 LONGEST_TEXT = 64
+LONGEST_TABLE = 1 << 20
+"""Bytes of a look-up table or palette, several times what the longest has."""
 
 SOP_CLASS, SOP_INSTANCE = 0x00080016, 0x00080018
 STUDY, SERIES = 0x0020000D, 0x0020000E
@@ -70,25 +80,6 @@ IDENTIFYING = frozenset(
 OF_A_PLACE = frozenset({0x00080080, 0x00081010, 0x00181000})
 """Institution, station, serial number: looked for too, but for words that all use."""
 
-SCHEMES = frozenset(
-    {"DCM", "SCT", "SRT", "SNM3", "LN", "UCUM", "RADLEX", "FMA", "UMLS", "MDC", "NCIt"}
-    | {"BI", "I10", "I11", "ACR", "CTV3", "ISO639_2", "ISO3166_1", "RFC5646", "PUBCHEM_CID"}
-)
-
-_SPELLING = {
-    "CS": re.compile(rb"[A-Za-z0-9 _.+/-]{0,16}"),
-    "DS": re.compile(rb" *[0-9eE+.-]{0,16} *"),
-    "IS": re.compile(rb" *[0-9+-]{0,12} *"),
-    "AS": re.compile(rb"([0-9]{3}[DWMY])?"),
-    "UI": re.compile(rb"[0-9.]{0,64}"),
-    "DA": re.compile(rb"([0-9]{8})?"),
-    "DT": re.compile(rb"([0-9]{4,14}(\.[0-9]{1,6})?([+-][0-9]{4})?)?"),
-    "TM": re.compile(rb"([0-9]{2}(:?[0-9]{2}(:?[0-9]{2}(\.[0-9]{1,6})?)?)?)? *"),
-}
-_ZONE = re.compile(rb"[+-][0-9]{4} *")
-_DATE = re.compile(rb"([0-9]{4})\.?([0-9]{2})\.?([0-9]{2})")
-_DATE_REST = re.compile(rb"[0-9.]{0,13}([+-][0-9]{4})?")
-_SIZES = {"AT": 4, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8}
 _TEXT = TEXT_VRS | {"CS"}
 _REMEMBERED = frozenset({Action.REMOVE, Action.EMPTY, Action.DUMMY, Action.PSEUDONYM})
 
@@ -196,6 +187,7 @@ def deidentify(
     )
     if blank_pixels(clean):
         work.actions[f"{PIXEL_DATA:08X}", Action.BLANKED] += 1
+    _check_frames(work, clean.index.get(PIXEL_DATA))
     _report_rest(work, file, [*stated, *clean.meta])
     return Deidentified(
         file=clean,
@@ -205,6 +197,12 @@ def deidentify(
         instance=instance,
         report=ActionReport(+work.actions),
     )
+
+
+def _check_frames(work: _Pass, pixels: Element | None) -> None:
+    """Raise if what was removed is still said between the frames' compressed data."""
+    if pixels is not None and pixels.fragments and work.identifiers.in_frames(pixels.value):
+        raise UncleanableFramesError()
 
 
 def source_identity(file: Part10) -> str:
@@ -244,7 +242,7 @@ def _dataset(work: _Pass, elements: Sequence[Element], path: str) -> list[Elemen
     kept: list[Element] = []
     outer = work.charsets
     rule_of, actions, everything = work.profile.rule, work.actions, work.kept
-    coded: bool | None = None
+    code = codes.published(elements) if path else None
     private: list[Element] = []
     tables = False
     for element in elements:
@@ -257,14 +255,15 @@ def _dataset(work: _Pass, elements: Sequence[Element], path: str) -> list[Elemen
             work.charsets = encodings_of(element.text())
         rule = rule_of(tag)
         action = rule.action
-        if tag in CODED and action is Action.KEEP:
-            coded = _is_standard_code(elements) if coded is None else coded
-            action = action if coded else Action.DUMMY
+        if tag == PIXEL_DATA and path:  # of an item that is no image
+            action = Action.REMOVE
         action, done = _do(work, action, element, rule, name)
+        if tag in CODED and action is Action.KEEP:
+            action, done = _coded(done, code)
         if done is not None:
             kept.append(done)
             tables = tables or tag in TABLES
-            if action is Action.KEEP and not done.fragments and tag != PIXEL_DATA:
+            if (action is Action.KEEP or done.vr == "TM") and tag != PIXEL_DATA:
                 everything.append((kept, done, name))
         if action in _REMEMBERED:
             _remember(work, element, rule.vrs)
@@ -342,6 +341,21 @@ def _do(work: _Pass, action: Action, element: Element, rule: Rule, path: str) ->
     return Action.REMOVE, None
 
 
+def _coded(done: Element | None, code: codes.Code | None) -> Done:
+    """Return what stays of one element of a coded entry: nothing that its scheme does not say."""
+    if done is None:
+        return Action.REMOVE, None
+    tag, vr = done.tag, done.vr
+    if code is None or (tag == codes.VERSION and not code.versioned):
+        return Action.DUMMY, Element(tag, vr, DUMMY_TEXT)
+    if tag != codes.MEANING:
+        return Action.KEEP, done
+    said = done.value.decode()
+    printed = code.meaning(said)
+    same = printed.casefold() == said.casefold()
+    return (Action.KEEP, done) if same else (Action.DUMMY, Element(tag, vr, printed.encode()))
+
+
 def _dummy(tag: int, vr: str) -> Element | None:
     if vr in _TEXT:
         return Element(tag, vr, DUMMY_TEXT)
@@ -363,27 +377,13 @@ def _uid(work: _Pass, source: str) -> str:
 def _shifted(work: _Pass, element: Element, vr: str) -> Done:
     """Move dates back by the patient's days; times of day stay; what is no date is emptied."""
     if vr == "TM":
-        ok = all(_SPELLING["TM"].fullmatch(part) for part in element.value.split(b"\\"))
-        moved = element.value if ok else b""
+        moved = element.value if is_spelled(element.value.rstrip(b"\0"), "TM") else b""
     else:
         work.identifiers.add_dates(element.value)
         parts = element.value.split(b"\\")
-        moved = b"\\".join(_moved(part.strip(b" \0"), work.shift_days) for part in parts)
+        moved = b"\\".join(moved_back(part.strip(b" \0"), vr, work.shift_days) for part in parts)
     emptied = bool(element.value.strip(b" \0")) and not moved.strip(b"\\")
     return Action.EMPTY if emptied else Action.SHIFT, Element(element.tag, vr, moved)
-
-
-def _moved(value: bytes, days: int) -> bytes:
-    found = _DATE.match(value)
-    rest = value[found.end() :] if found else b""
-    if not found or not _DATE_REST.fullmatch(rest):
-        return b""
-    year, month, day = found.groups()
-    try:
-        moved = date(int(year), int(month), int(day)) - timedelta(days=days)
-    except (ValueError, OverflowError):
-        return b""
-    return b"%04d%02d%02d%b" % (moved.year, moved.month, moved.day, rest)
 
 
 def _kept(work: _Pass, element: Element, rule: Rule) -> Element | None:
@@ -391,29 +391,29 @@ def _kept(work: _Pass, element: Element, rule: Rule) -> Element | None:
     tag, value, vr = element.tag, element.value, element.vr
     if vr == "UN":
         vr = rule.vrs[0]
-        if work.order == ">" and vr in _SIZES:  # UN holds little endian (PS3.5 6.2.2)
+        if work.order == ">" and vr in SIZES:  # UN holds little endian (PS3.5 6.2.2)
             return None
     if vr not in rule.vrs or element.items is not None:
         return None
-    if vr in _SIZES:
-        count, rest = divmod(len(value), _SIZES[vr])
-        return None if rest or count > rule.most_values else Element(tag, vr, value)
+    if vr in SIZES:
+        count, rest = divmod(len(value), SIZES[vr])
+        wrong = rest or count > rule.most_values or (tag not in TABLES and says_text(value))
+        return None if wrong else Element(tag, vr, value)
     if vr in BULK_VRS:
+        if tag != PIXEL_DATA and len(value) > LONGEST_TABLE:
+            return None
         return Element(tag, vr, value, fragments=element.fragments)
     if tag == PATIENT_AGE:
         return Element(tag, vr, _age(value.strip(b" \0")))
     if tag == TIMEZONE:
-        return Element(tag, vr, value) if _ZONE.fullmatch(value) else None
+        return Element(tag, vr, value) if ZONE.fullmatch(value) else None
     if value.count(b"\\") >= rule.most_values:
         return None
     if vr in TEXT_VRS:
         text = decode(value, work.charsets)
         return Element(tag, vr, text.encode()) if _fits(text) else None
-    spelling = _SPELLING[vr]
     bare = value.rstrip(b" \0")
-    if b"\\" not in bare:
-        return Element(tag, vr, bare) if spelling.fullmatch(bare) else None
-    return Element(tag, vr, bare) if all(map(spelling.fullmatch, bare.split(b"\\"))) else None
+    return Element(tag, vr, bare) if is_spelled(bare, vr) else None
 
 
 def _fits(text: str | None) -> TypeGuard[str]:
@@ -423,16 +423,11 @@ def _fits(text: str | None) -> TypeGuard[str]:
 
 def _age(value: bytes) -> bytes:
     """Return an age, everything above 89 years as 90 (the usual top code)."""
-    if not _SPELLING["AS"].fullmatch(value):
+    if not SPELLING["AS"].fullmatch(value):
         return b""
     if value.endswith(b"Y") and int(value[:3]) > OLDEST_AGE_Y:
         return b"%03dY" % OLDEST_AGE_Y
     return value
-
-
-def _is_standard_code(elements: Sequence[Element]) -> bool:
-    """Tell whether an item's coding scheme is one whose meanings are published."""
-    return any(e.tag == 0x00080102 and e.text() in SCHEMES for e in elements)
 
 
 def _remember(work: _Pass, element: Element, vrs: Sequence[str]) -> None:
@@ -442,7 +437,7 @@ def _remember(work: _Pass, element: Element, vrs: Sequence[str]) -> None:
             _remember(work, child, work.profile.rule(child.tag).vrs)
     tag = element.tag
     if tag == BIRTH_DATE:
-        work.identifiers.add_dates(element.value, of_birth=True)
+        work.identifiers.add_dates(element.value)
     elif element.vr == "PN" or "PN" in vrs or tag in IDENTIFYING:
         work.identifiers.add_value(element.value, work.charsets)
     elif tag in OF_A_PLACE:
@@ -454,17 +449,16 @@ def _remember(work: _Pass, element: Element, vrs: Sequence[str]) -> None:
 def _sweep(work: _Pass) -> None:
     """Take out of what stayed every value that holds an identifier which was removed."""
     found = work.identifiers
-    text = b"\n".join(e.value for _, e, _ in work.kept if e.vr in _TEXT).lower()
-    numbers = b"\n".join(e.value for _, e, _ in work.kept if e.vr not in _TEXT).lower()
-    said = words_of(text.decode("utf-8", "replace"))
-    if found.words.isdisjoint(said) and not found.may_be_in(numbers, text):
+    text = b"\n".join(e.value for _, e, _ in work.kept if e.vr in _TEXT)
+    numbers = b"\n".join(e.value for _, e, _ in work.kept if e.vr not in _TEXT)
+    if not found.may_be_in(numbers, text.decode("utf-8", "replace")):
         return
     for owner, element, path in work.kept:
         swept = _swept(found, element)
         if swept is not element.value:
             work.actions[path, Action.KEEP] -= 1
             work.actions[path, Action.SWEPT] += 1
-        if swept is None and element.tag in EMPTIED_NUMBERS:
+        if swept is None and (element.tag in EMPTIED_NUMBERS or element.vr == "TM"):
             element.value = b""
         elif swept is None:
             owner[:] = [other for other in owner if other is not element]
@@ -480,7 +474,7 @@ def _swept(found: Identifiers, element: Element) -> bytes | None:
             REPLACEMENT if found.in_text(part, coded=element.vr == "CS") else part for part in parts
         ]
         return element.value if clean == parts else "\\".join(clean).encode()
-    if element.vr in ("DS", "IS"):
+    if element.vr in ("DS", "IS", "TM"):
         return None if found.in_number(element.value) else element.value
     return None if found.in_bytes(element.value) else element.value
 

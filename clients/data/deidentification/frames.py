@@ -26,10 +26,9 @@ SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
 _MARKER = re.compile(rb"\xff+[\xc0-\xcf\xd8-\xfe]")
 """A marker inside entropy-coded data; lower second bytes are stuffing (JPEG-LS too)."""
 _BARE = frozenset({0x01, SOI} | set(range(0xD0, 0xD8)))
-_BLANKED = frozenset(
-    {0xFE} | set(range(0xE0, 0xF0)) | set(range(0xF0, 0xF7)) | set(range(0xF9, 0xFE))
-)
-"""COM, APPn, JPGn; SOF55 and LSE of JPEG-LS (F7, F8) stay."""
+_KEPT = (frozenset(range(0xC0, 0xE0)) | {0xF7, 0xF8}) - {0xC8}
+"""Frames, tables, scans, and SOF55 and LSE of JPEG-LS. COM, APPn, JPGn and what is
+reserved do not decode anything."""
 _KEPT_START = {
     (0xE0, b"JFIF\0"): 12,
     (0xE8, b"SPIFF\0"): 30,
@@ -38,7 +37,14 @@ _KEPT_START = {
     (0xEE, b"Adobe"): 12,
 }
 """What of an application segment says how to decode: marker and beginning, bytes kept."""
-_JP2_BOXES = frozenset({b"jP  ", b"ftyp", b"jp2h", b"jp2c"})
+_JP2_BOXES = frozenset(
+    {b"jP  ", b"ftyp", b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef", b"res "}
+)
+_J2K_KEPT = frozenset(
+    {0x50, 0x51, 0x52, 0x53, 0x55, 0x56, 0x57, 0x58, 0x59, 0x5C, 0x5D, 0x5E, 0x5F, 0x60, 0x61, 0x63}
+    | set(range(0x72, 0x7A))
+)
+"""Segments of a codestream that decode it (ISO 15444-1 A.2, -2 A.2, -15)."""
 _JP2 = b"\0\0\0\x0cjP  "
 
 
@@ -181,7 +187,7 @@ def _clean_frame(frame: bytearray, rle_samples: int | None) -> None:
     elif frame[:4] == b"\xff\x4f\xff\x51":
         _clean_codestream(frame, 0, len(frame))
     elif frame[:8] == _JP2:
-        _clean_boxes(frame)
+        _clean_boxes(frame, 0, len(frame))
     elif any(frame):
         raise UncleanableFramesError()
 
@@ -195,10 +201,11 @@ def _clean_jpeg(frame: bytearray) -> None:
     """Blank segments from marker to marker, through every scan, and what follows the end."""
     at = 2
     while at + 2 <= len(frame):
-        if frame[at] != 0xFF:
-            at = _next_marker(frame, at)
-            continue
         marker = frame[at + 1]
+        if frame[at] != 0xFF or marker == 0:  # between segments: decoders skip it
+            begin, at = at, _next_marker(frame, at + 1)
+            _blank(frame, begin, at)
+            continue
         if marker == EOI:
             _blank(frame, at + 2, len(frame))
             return
@@ -206,7 +213,7 @@ def _clean_jpeg(frame: bytearray) -> None:
             at += 1 if marker == 0xFF else 2
             continue
         last = _segment_end(frame, at)
-        if marker in _BLANKED:
+        if marker not in _KEPT:
             _blank(frame, at + 4 + _kept_bytes(frame, at, last), last)
         at = _next_marker(frame, last) if marker == SOS else last
 
@@ -252,6 +259,8 @@ def _clean_codestream(frame: bytearray, start: int, end: int) -> None:
             at += length
     if at + 2 <= end and frame[at : at + 2] == b"\xff\xd9":
         _blank(frame, at + 2, end)
+    elif any(frame[at:end]):
+        raise UncleanableFramesError()  # what follows is no segment, but may be read as one
 
 
 def _clean_tile_header(frame: bytearray, at: int, end: int) -> None:
@@ -261,22 +270,26 @@ def _clean_tile_header(frame: bytearray, at: int, end: int) -> None:
 
 def _clean_j2k_segment(frame: bytearray, at: int, end: int) -> int:
     last = min(_segment_end(frame, at), end)
-    if frame[at + 1] == 0x64:  # COM: marker, length, registration, then the comment
-        _blank(frame, at + 6, last)
+    if frame[at + 1] not in _J2K_KEPT:  # COM keeps its registration: what kind of comment
+        _blank(frame, at + (6 if frame[at + 1] == 0x64 else 4), last)
     return last
 
 
-def _clean_boxes(frame: bytearray) -> None:
+def _clean_boxes(frame: bytearray, at: int, end: int) -> None:
     """Blank the boxes of a JP2 file that describe and do not decode."""
-    at = 0
-    while at + 8 <= len(frame):
+    while at + 8 <= end:
         length, kind = struct.unpack_from(">I4s", frame, at)
-        end = len(frame) if length < 8 else min(at + length, len(frame))
+        inside, last = at + 8, min(at + length, end) if length >= 8 else end
+        if length == 1 and at + 16 <= end:
+            inside, last = at + 16, min(at + struct.unpack_from(">Q", frame, at + 8)[0], end)
         if kind == b"jp2c":
-            _clean_codestream(frame, at + 8, end)
+            _clean_codestream(frame, inside, last)
+        elif kind == b"jp2h":
+            _clean_boxes(frame, inside, last)
         elif kind not in _JP2_BOXES:
-            _blank(frame, at + 8, end)
-        at = end
+            _blank(frame, inside, last)
+        at = max(last, inside)
+    _blank(frame, at, end)
 
 
 def _clean_rle(frame: bytearray, samples: int) -> None:

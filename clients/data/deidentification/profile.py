@@ -249,7 +249,7 @@ class Profile:
             return Action.REMOVE
         row = self.table.rows.get(tag)
         if row is None:
-            return self._unlisted(tag, vrs[0])
+            return self._unlisted(tag, vrs)
         return self._listed(tag, vrs[0], *row)
 
     def _listed(self, tag: int, vr: str, basic: str, options: frozenset[str]) -> Action:
@@ -271,14 +271,15 @@ class Profile:
             return Action.EMPTY
         return Action.REMOVE
 
-    def _unlisted(self, tag: int, vr: str) -> Action:
+    def _unlisted(self, tag: int, vrs: tuple[str, ...]) -> Action:
+        vr = vrs[0]
         if vr == "SQ":
             return Action.RECURSE
         if vr == "UI":
             return Action.UID
         if vr in DATE_VRS:
             return Action.SHIFT if Option.MODIFIED_DATES in self.options else Action.DUMMY
-        if vr in BULK_VRS:
+        if not BULK_VRS.isdisjoint(vrs):
             return Action.KEEP if tag in KEPT_BULK else Action.REMOVE
         return _text(tag) if vr in TEXT_VRS else Action.KEEP
 

@@ -1,23 +1,33 @@
 """Remember the identifiers that are taken out of a file, and find them in what stays.
 
-A word is looked for in text as a word, from six characters on (two in Chinese,
-Japanese or Korean) also inside other words, and as bytes in every encoding, in
-hexadecimal and Base64, inside every value that stays. Beside them go the dates that
-were moved, in several spellings, and what looks like a national number, a telephone
-number or a mail address. Terms that DICOM itself defines say nothing of anybody.
+Text is compared in one form (`folding`): a word as a word, from five letters or six
+characters on (two in Chinese, Japanese or Korean) also inside other words, with
+anything between its letters, and backwards. In every value that stays its bytes are looked for in
+every encoding, in hexadecimal and Base64. Beside them go the numbers, as digits and as binary
+numbers, the dates that were moved in all their spellings (`dates`), and what looks like
+a national number, a telephone number or a mail address. Terms that DICOM itself
+defines say nothing of anybody.
 """
 
 import itertools
 import re
+import struct
 from collections.abc import Iterable, Sequence
 from datetime import date
 
 from clients.data.deidentification.charsets import disguises, readings, spellings
+from clients.data.deidentification.dates import dashed, spelled
+from clients.data.deidentification.folding import folded, forms, pieces, squeezed, words
 from federation.errors.deidentification import TooManyIdentifiersError
 
 SHORTEST_WORD = 3
+SHORTEST_LETTERS_INSIDE = 5
 SHORTEST_INSIDE = 6
-SHORTEST_FRACTION = 9
+SHORTEST_NUMBER = 5
+SHORTEST_FRACTION = 7
+SHORTEST_JOINED = 8
+SHORTEST_BINARY = 8
+SHORTEST_IN_FRAMES = 6
 SHORTEST_PATH_WORD = 4
 SHORTEST_WIDE = 2
 WIDE_FROM = 0x2E80
@@ -45,20 +55,27 @@ TERMS = frozenset(
 _SPLIT = re.compile(r"[\s^=\\,;/()]+")
 _HYPHENS = re.compile(r"[-'.]")
 _PATH_SPLIT = re.compile(r"[\W_]+")
-_DECIMAL = re.compile(rb"([0-9]+)(?:\.([0-9]+))?")
+_DIGITS = re.compile(r"[0-9]{6,}")
+_DECIMAL = re.compile(rb"([0-9]*)(?:\.([0-9]*))?(?:[eE][+-]?[0-9]+)?")
 _DATE = re.compile(rb"\s*([12][0-9]{3})[.\-/]?([0-9]{2})[.\-/]?([0-9]{2})")
-PERSONAL_PATTERNS = re.compile(
-    rb"(?<![a-z0-9])[a-z][12a-d89][0-9]{8}(?![0-9])"  # Taiwan: national id, residence permits
-    rb"|(?<![0-9.])09[0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{3}(?![0-9])"  # mobile telephone
-    rb"|\+886[ -]?[0-9 -]{8,11}"
-    rb"|(?<![0-9.])0[2-8]-[0-9]{3,4}-?[0-9]{4}(?![0-9])"
-    rb"|[a-z0-9._%+-]+@[a-z0-9-]+\.[a-z]{2,}"
+_NOT_DIGITS = bytes(code for code in range(256) if not 0x30 <= code <= 0x39 and code != 0x0A)
+_MOBILE = r"(?<![0-9.])09[0-9]{2}[ .-]?[0-9]{3}[ .-]?[0-9]{3}(?![0-9])"
+_IN_TEXT = re.compile(
+    r"(?<![a-z0-9])[a-z][ .-]?[12a-d89](?:[ .-]?[0-9]){8}(?![0-9])"  # Taiwan: national id, permits
+    rf"|{_MOBILE}"
+    r"|(?<![0-9])886[ .-]?[2-9](?:[ .-]?[0-9]){7,8}(?![0-9])"
+    r"|(?<![0-9.])\(?0[2-8]\)?[ .-]?[0-9]{3,4}[ .-]?[0-9]{4}(?![0-9])"
+    r"|[a-z0-9._%+-]+@[a-z0-9-]+\.[a-z]{2,}"
+)
+_IN_BYTES = re.compile(
+    rf"(?<![a-z0-9])[a-z][12a-d89][0-9]{{8}}(?![0-9])|{_MOBILE}"
+    r"|\+886[ -]?[0-9 -]{8,11}|[a-z0-9._%+-]+@[a-z0-9-]+\.[a-z]{2,}".encode()
 )
 
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text as they are compared."""
-    return [word for word in _SPLIT.split(text.casefold()) if word]
+    return [word for word in _SPLIT.split(folded(text)) if word]
 
 
 class Identifiers:
@@ -72,10 +89,13 @@ class Identifiers:
 
     def __init__(self) -> None:
         self.words: set[str] = set()
+        self.inside: set[str] = set()
         self.needles: set[bytes] = set()
         self.disguised: set[bytes] = set()
         self.numbers: set[bytes] = set()
+        self.days: set[date] = set()
         self._seen: set[bytes] = set()
+        self._spelled: re.Pattern[str] | None = None
 
     def add_value(self, value: bytes, encodings: Sequence[str]) -> None:
         """Remember a removed value: its bytes, and its words in every reading."""
@@ -86,12 +106,16 @@ class Identifiers:
         if not value.isascii():
             self._needle(value.lower())
         for text in readings(value, encodings):
-            words = words_of(text)
-            self._add_words(words)
-            self._add_words(form for word in words for form in _unhyphenated(word))
-            for pair in itertools.pairwise(words):
-                if all(len(part) > 1 or ord(part[0]) >= WIDE_FROM for part in pair):
-                    self._add_words(("".join(pair), "".join(reversed(pair))))
+            for form in forms(text):
+                self._add_text(form)
+
+    def _add_text(self, form: str) -> None:
+        found = [word for word in _SPLIT.split(form) if word]
+        self._add_words(found)
+        self._add_words(part for word in found for part in _unhyphenated(word))
+        for pair in itertools.pairwise(found):
+            if all(len(part) > 1 or ord(part[0]) >= WIDE_FROM for part in pair):
+                self._add_words(("".join(pair), "".join(reversed(pair))))
 
     def add_place(self, value: bytes, encodings: Sequence[str]) -> None:
         """Remember a name of a place or device, without the words that all use."""
@@ -101,11 +125,15 @@ class Identifiers:
     def add_words(self, texts: Iterable[str]) -> None:
         """Remember the words of a file's path, unless they are what every path holds."""
         for text in texts:
-            for word in _PATH_SPLIT.split(text.casefold()):
-                if word not in TERMS and (len(word) >= SHORTEST_PATH_WORD or _is_wide(word)):
-                    self._add_words([word])
+            own = [word for word in _PATH_SPLIT.split(folded(text)) if word not in TERMS]
+            self._add_words(
+                word for word in own if len(word) >= SHORTEST_PATH_WORD or _is_wide(word)
+            )
+            for pair in itertools.pairwise(own):
+                if all(part.isalpha() and len(part) > 1 for part in pair):
+                    self._add_words(("".join(pair), "".join(reversed(pair))))
 
-    def add_dates(self, value: bytes, *, of_birth: bool = False) -> None:
+    def add_dates(self, value: bytes) -> None:
         """Remember dates as they may be spelled elsewhere."""
         for part in value.split(b"\\"):
             found = _DATE.match(part)
@@ -116,16 +144,18 @@ class Identifiers:
                 day = date(*(int(number) for number in found.groups()))
             except ValueError:
                 continue
-            self.needles.update(spelling.encode() for spelling in _dates(day, of_birth=of_birth))
-            self.numbers.add(day.strftime("%Y%m%d").encode())
+            self.days.add(day)
+            written = day.strftime("%Y%m%d").encode()
+            self.needles.add(written)
+            self.numbers.add(written)
 
     def add_uid(self, uid: str) -> None:
         """Remember a UID that was replaced."""
         if len(uid) > SHORTEST_INSIDE:
             self._needle(uid.encode())
 
-    def _add_words(self, words: Iterable[str]) -> None:
-        for word in words:
+    def _add_words(self, found: Iterable[str]) -> None:
+        for word in found:
             if len(word) < SHORTEST_WORD and not _is_wide(word):
                 continue
             self.words.add(word)
@@ -134,63 +164,104 @@ class Identifiers:
             self._add_inside(word)
 
     def _add_inside(self, word: str) -> None:
+        bare = squeezed(word)
+        if len(bare) >= SHORTEST_INSIDE or _is_wide(bare) or _is_name(bare):
+            self.inside.add(bare)
+        self.numbers.update(run.lstrip("0").encode() for run in _DIGITS.findall(bare))
+        if bare.isdecimal() and bare.isascii() and len(bare) >= SHORTEST_NUMBER:
+            self.numbers.add(bare.lstrip("0").encode())
+        self.numbers.discard(b"")
         if len(word) < SHORTEST_INSIDE and not _is_wide(word):
             return
         self.needles |= spellings(word)
-        if len(word) >= SHORTEST_INSIDE and word.isascii():
-            self.disguised |= disguises(word)
-        digits = re.sub(r"[ +-]", "", word)
-        if digits.isdecimal() and digits.isascii() and digits.lstrip("0"):
-            self.numbers.add(digits.lstrip("0").encode())
+        self.disguised |= disguises(word)
 
     def _needle(self, value: bytes) -> None:
         if len(value) > 3:
             self.needles.add(value)
 
-    def may_be_in(self, numbers: bytes, text: bytes) -> bool:
-        """Tell whether all values that stay, joined and in lower case, need a closer look."""
-        everything = numbers + text
-        return (
-            any(needle in everything for needle in self.needles)
-            or any(needle in text for needle in self.disguised)
-            or any(number in everything for number in self.numbers)
-            or PERSONAL_PATTERNS.search(everything) is not None
-        )
+    def may_be_in(self, numbers: bytes, text: str) -> bool:
+        """Tell whether all values that stay, joined by line ends, need a closer look."""
+        return self.in_text(text, coded=False) or self._in_numbers(numbers)
+
+    def _in_numbers(self, numbers: bytes) -> bool:
+        digits = numbers.translate(None, _NOT_DIGITS)
+        return any(number in digits for number in self.numbers) or self.in_bytes(numbers)
 
     def in_text(self, text: str, *, coded: bool) -> bool:
         """Tell whether one value of text says an identifier; `coded` values may be terms."""
-        lower = text.casefold().strip()
-        if coded and lower in TERMS:
+        if coded and text.casefold().strip() in TERMS:
             return False
-        if not self.words.isdisjoint(words_of(lower)):
+        if not self.words.isdisjoint(pieces(text)):
             return True
-        raw = lower.encode()
-        return self.in_bytes(raw) or any(needle in raw for needle in self.disguised)
+        return any(self._in_form(form) for form in forms(text))
+
+    def _in_form(self, form: str) -> bool:
+        if not (self.words.isdisjoint(_SPLIT.split(form)) and self.words.isdisjoint(words(form))):
+            return True
+        raw, bare = form.encode("utf-8", "replace"), squeezed(form)
+        both = f"{bare} {bare[::-1]}"
+        return (
+            any(word in both for word in self.inside)
+            or any(needle in raw for needle in self.needles)
+            or any(needle in raw for needle in self.disguised)
+            or _IN_TEXT.search(form) is not None
+            or self._says_day(form)
+        )
+
+    def _says_day(self, form: str) -> bool:
+        if not self.days:
+            return False
+        if self._spelled is None:
+            every = sorted(form for day in self.days for form in spelled(day))
+            self._spelled = re.compile(rf"(?<![0-9])(?:{'|'.join(every)})(?![0-9])")
+        return self._spelled.search(dashed(form)) is not None
 
     def in_bytes(self, value: bytes) -> bool:
-        """Tell whether a value holds an identifier's bytes, or something like one."""
+        """Tell whether a value holds an identifier's bytes or number, or something like one."""
         lower = value.lower()
         return (
             any(needle in lower for needle in self.needles)
-            or PERSONAL_PATTERNS.search(lower) is not None
+            or any(number in value for number in self._binary())
+            or _IN_BYTES.search(lower) is not None
         )
 
+    def _binary(self) -> set[bytes]:
+        """Return the long numbers as integers and reals of both byte orders."""
+        found = set()
+        for number in (int(digits) for digits in self.numbers if len(digits) >= SHORTEST_BINARY):
+            if number < 1 << 32:
+                found |= {struct.pack("<I", number), struct.pack(">I", number)}
+            if number < 1 << 53:
+                found |= {struct.pack("<d", number), struct.pack(">d", number)}
+        return found
+
+    def in_frames(self, value: bytes) -> bool:
+        """Tell whether compressed frames hold an identifier's bytes, too many for an accident."""
+        lower = value.lower()
+        return any(needle in lower for needle in self.needles if len(needle) >= SHORTEST_IN_FRAMES)
+
     def in_number(self, value: bytes) -> bool:
-        """Tell whether a decimal value is an identifier's digits."""
-        if self.numbers.isdisjoint(_integers(value)):
-            return PERSONAL_PATTERNS.search(value) is not None
-        return True
+        """Tell whether a decimal value, or what its values say together, is an identifier."""
+        if not self.numbers.isdisjoint(_integers(value)):
+            return True
+        digits = value.translate(None, _NOT_DIGITS)
+        return _IN_BYTES.search(value) is not None or any(
+            number in digits for number in self.numbers if len(number) >= SHORTEST_JOINED
+        )
 
 
 def _integers(value: bytes) -> set[bytes]:
-    """Return the long whole numbers of a decimal value, and very long fractions."""
+    """Return the long whole numbers, fractions and digits of each decimal value."""
     found = set()
     for whole, fraction in _DECIMAL.findall(value):
         bare = whole.lstrip(b"0")
-        if len(bare) >= SHORTEST_INSIDE:
+        if len(bare) >= SHORTEST_NUMBER:
             found.add(bare)
         if len(fraction) >= SHORTEST_FRACTION:
             found.add(fraction.lstrip(b"0"))
+        if len(bare + fraction) >= SHORTEST_FRACTION:
+            found.add((bare + fraction).lstrip(b"0"))
     return found
 
 
@@ -206,13 +277,5 @@ def _is_wide(word: str) -> bool:
     return len(word) >= SHORTEST_WIDE and any(ord(letter) >= WIDE_FROM for letter in word)
 
 
-def _dates(day: date, *, of_birth: bool) -> set[str]:
-    y, m, d = day.year, day.month, day.day
-    found = {f"{y:04d}{m:02d}{d:02d}"}
-    for mark in "-./":
-        found |= {f"{y}{mark}{m:02d}{mark}{d:02d}", f"{d:02d}{mark}{m:02d}{mark}{y}"}
-    if of_birth:
-        found |= {f"{m:02d}/{d:02d}/{y}", f"{d:02d}{m:02d}{y}", f"{m:02d}{d:02d}{y}"}
-        if y > 1911:  # the calendar of the Republic of China
-            found |= {f"{y - 1911:03d}{m:02d}{d:02d}", f"{y - 1911}/{m:02d}/{d:02d}"}
-    return found
+def _is_name(word: str) -> bool:
+    return len(word) >= SHORTEST_LETTERS_INSIDE and (word.isalpha() or not word.isdecimal())

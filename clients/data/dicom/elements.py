@@ -54,7 +54,7 @@ _IMPLICIT_HEADER = struct.Struct("<HHI")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a file is looked at before it is refused.
+    """How much of a file is looked at before it is refused; items count as elements.
 
     `file_bytes` also bounds an inflated (deflated transfer syntax) file.
     """
@@ -135,9 +135,10 @@ class Part10:
 def vrs_of(tag: int) -> tuple[str, ...]:
     """Return the VRs that the DICOM dictionary allows for a tag; empty when unknown."""
     try:
-        return tuple(dictionary_VR(tag).split(" or "))
+        found = dictionary_VR(tag)
     except KeyError:
         return ()
+    return () if found == "NONE" else tuple(found.split(" or "))
 
 
 def read_part10(content: bytes, limits: Limits) -> Part10:
@@ -350,6 +351,9 @@ class _Walker:
                 return items
             if tag != ITEM:
                 raise UnreadableElementError(where="a sequence")
+            self.count += 1
+            if self.count > self.limits.elements:
+                self._refuse()
             if length == UNDEFINED:
                 items.append(self._open_item(end, depth + 1))
             elif self.at + length > end:
@@ -405,6 +409,8 @@ def _inflate(content: bytes, limits: Limits) -> bytes:
         found = engine.decompress(content, limits.file_bytes)
     except zlib.error as error:
         raise CutFileError() from error
+    if not engine.eof and not engine.unconsumed_tail and len(found) < limits.file_bytes:
+        raise CutFileError()
     if engine.unconsumed_tail:
         raise TooManyElementsError(
             elements=limits.elements, depth=limits.depth, megabytes=limits.file_bytes >> 20

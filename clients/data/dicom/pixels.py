@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clients.data.deidentification.frames import frames_of
+from clients.data.dicom.codestreams import fragment_count, sizes_in
 from clients.data.dicom.elements import PIXEL_DATA, Part10, write_part10
 from federation.errors.data import PixelsUndecodableError
 
@@ -28,7 +29,7 @@ DECODERS = ("pylibjpeg", "pyjpegls", "gdcm", "pillow", "pydicom")
 """Which decoder reads a compressed frame, the next one when it fails."""
 UNREADABLE = (
     *(AttributeError, KeyError, ValueError, RuntimeError, NotImplementedError, TypeError),
-    *(IndexError, MemoryError, OSError, EOFError, AssertionError),
+    *(IndexError, MemoryError, OSError, EOFError, AssertionError, StopIteration),
 )
 
 RUST_PANIC = "PanicException"
@@ -55,12 +56,22 @@ def decode(file: Part10) -> Samples:
     element = file.index.get(PIXEL_DATA)
     if element is None or min(shape) < 1 or np.prod(shape, dtype=np.int64) > MOST_SAMPLES:
         raise PixelsUndecodableError()
+    if element.fragments:
+        _check_claims(element.value, shape)
     if element.fragments or file.text(PHOTOMETRIC) == "YBR_FULL_422":
         found = _compressed(file)
         if found.size != np.prod(shape, dtype=np.int64):
             raise PixelsUndecodableError()
         return found.reshape(shape)
     return _native(file, element.value, shape)
+
+
+def _check_claims(value: bytes, shape: tuple[int, ...]) -> None:
+    """Raise unless there is a fragment for each frame, and each image is as large as promised."""
+    frames, rows, columns, _ = shape
+    wrong = any(size not in ((rows, columns), (0, columns)) for size in sizes_in(value))
+    if wrong or fragment_count(value) < frames:
+        raise PixelsUndecodableError()
 
 
 def pixel_digest(samples: Samples) -> bytes:

@@ -24,7 +24,7 @@ from typing import Any
 from clients.data.catalogue.store import Catalogue, KnownFile
 from clients.data.deidentification.profile import Option, load_table
 from clients.data.deidentification.safe_private import load_safe_table
-from clients.data.intake.fingerprints import fingerprints
+from clients.data.intake.fingerprints import Stamp, fingerprints
 from clients.data.intake.rules import IntakeRules, read_rules
 from clients.data.intake.walk import count_below, files_below
 from clients.data.intake.workers import WorkerPool
@@ -47,7 +47,7 @@ from federation.errors.data import (
 )
 
 FILES_PER_WORKER = 12
-READING = 2
+READING = 3
 """Number of the way files are read; raised whenever the same file would end otherwise."""
 
 
@@ -153,7 +153,7 @@ def ingest(
     rules = rules or read_rules(data)
     label_file = labels or _label_file_of(path)
     table = None if label_file is None else read_labels(label_file)
-    without = _companions(label_file, table)
+    without = _companions(label_file, table) | _own_folder(data, path)
     given = count_below(path, without=without)
     try:
         with _locked(data), Catalogue(data) as catalogue:
@@ -206,6 +206,7 @@ class _Intake:
     quarantined: Counter[str] = field(default_factory=Counter)
     instance_of: dict[Path, str] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
+    unsettled: dict[str, KnownFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.pseudonyms = Pseudonyms.open_or_create(self.data / KEY_FILE)
@@ -220,7 +221,9 @@ class _Intake:
         """Settle every file in order; only files not known yet go to a worker."""
         told, outcome = self.tell
         with (
-            closing(fingerprints(files, threads=workers)) as prints,
+            closing(
+                fingerprints(files, threads=workers, most_bytes=self.rules.limits.file_bytes)
+            ) as prints,
             WorkerPool(
                 count=workers,
                 pseudonyms=self.pseudonyms,
@@ -229,26 +232,28 @@ class _Intake:
                 root=self.root,
             ) as pool,
         ):
-            plan = ((path, self.pseudonyms.content(digest)) for path, digest in prints)
+            plan = (
+                (path, self.pseudonyms.content(found.digest), found.stamp) for path, found in prints
+            )
             for number, (path, content, found) in enumerate(self._answers(pool, plan), 1):
                 known = self._settle(content, found) if found is not None else None
                 outcome(path, *self._count(path, content, known))
                 told(number, max(given, number))
 
     def _answers(
-        self, pool: WorkerPool, plan: Iterator[tuple[Path, str]]
+        self, pool: WorkerPool, plan: Iterator[tuple[Path, str, Stamp | None]]
     ) -> Iterator[tuple[Path, str, dict[str, Any] | None]]:
         """Yield every file with its worker's answer, None where its content is known."""
         order: deque[tuple[Path, str, bool]] = deque()
         asked: set[str] = set()
 
-        def unknown() -> Iterator[Path]:
-            for path, content in plan:
+        def unknown() -> Iterator[tuple[Path, Stamp | None]]:
+            for path, content, stamp in plan:
                 fresh = content not in asked and not self._is_known(content)
                 order.append((path, content, fresh))
                 if fresh:
                     asked.add(content)
-                    yield path
+                    yield path, stamp
 
         for answer in pool.read(unknown()):
             while not order[0][2]:
@@ -283,7 +288,10 @@ class _Intake:
                 INCOMING.check(state, IncomingState.QUARANTINED)
             ended = IncomingState.QUARANTINED if code else IncomingState.ADMITTED
             known = KnownFile(ended.value, code, instance, self.rules_key)
-            self.catalogue.remember(content, known)
+            if "changed" in found:  # read in the middle of a change: the next run will know
+                self.unsettled[content] = known
+            else:
+                self.catalogue.remember(content, known)
         if code is not None and "staged" in found:
             (self.staging / found["staged"]).unlink()
         return known
@@ -310,12 +318,16 @@ class _Intake:
 
     def _store(self, found: dict[str, Any]) -> None:
         target = stored_path(self.data, found["instance"])
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self.staging / found["staged"]).replace(target)
+        staged = self.staging / found["staged"]
+        try:
+            staged.replace(target)
+        except FileNotFoundError:  # the first of its folder
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            staged.replace(target)
 
     def _count(self, path: Path, content: str, known: KnownFile | None) -> tuple[str, str]:
         """Count one file; return the state it ended in and its code."""
-        known = known or self.catalogue.known(content)
+        known = known or self.catalogue.known(content) or self.unsettled.get(content)
         assert known is not None
         short = int(content[:16], 16)
         again = short in self.seen
@@ -345,8 +357,11 @@ class _Intake:
 
 
 def _label_file_of(path: Path) -> Path | None:
-    beside = (path if path.is_dir() else path.parent) / NAME
-    return beside if beside.is_file() else None
+    try:
+        beside = (path if path.is_dir() else path.parent) / NAME
+        return beside if beside.is_file() else None
+    except OSError:  # what lies there may not be looked at; the walk says so
+        return None
 
 
 def _companions(labels: Path | None, table: LabelTable | None) -> frozenset[Path]:
@@ -354,6 +369,12 @@ def _companions(labels: Path | None, table: LabelTable | None) -> frozenset[Path
     if labels is None or table is None:
         return frozenset()
     return frozenset({labels} | {labels.parent / row.mask for row in table.rows if row.mask})
+
+
+def _own_folder(data: Path, path: Path) -> frozenset[Path]:
+    """Return the data folder as it is found below `path`: what is in it was taken in already."""
+    own, given = (Path(os.path.realpath(place)) for place in (data, path))
+    return frozenset({path / own.relative_to(given)} if own.is_relative_to(given) else ())
 
 
 def _worker_count(files: int) -> int:

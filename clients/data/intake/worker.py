@@ -1,8 +1,8 @@
 """Read one file after another in a process of its own, under limits.
 
 `python -m clients.data.intake.worker` takes JSON lines on stdin: first the set-up (key,
-options, rules, staging folder), then one `{"path": …, "words": […]}` a file, the
-words being the parts of its path; it answers each with one JSON line. Untrusted
+options, rules, staging folder), then one `{"path": …, "words": […], "stamp": …}` a file,
+the words being the parts of its path; it answers each with one JSON line. Untrusted
 bytes are parsed, screened, searched for text, de-identified and decoded only
 here, so a crash, a bomb or an endless loop costs one file. The cleaned file waits
 in the staging folder until the parent has its row.
@@ -17,7 +17,7 @@ import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from clients.data.deidentification.deidentify import (
     Deidentified,
@@ -35,6 +35,7 @@ from clients.data.deidentification.statement import (
 )
 from clients.data.dicom.elements import Limits, Part10, read_part10, write_parts
 from clients.data.dicom.pixels import Samples, decode, pixel_digest
+from clients.data.intake.fingerprints import Stamp, opened, stamp_of
 from clients.data.intake.rules import IntakeRules
 from clients.data.intake.screening import BURNED_IN, check_screening
 from clients.data.people.pseudonyms import Pseudonyms
@@ -54,19 +55,30 @@ from federation.errors.pixeltext import PixelTextError
 
 def main() -> None:
     """Serve until stdin ends."""
+    answers = _own_stdout()
     setup = json.loads(sys.stdin.readline())
     _limit(int(setup["memory_bytes"]))
     reader = _Reader(setup)
-    answer("ready")
+    _answer(answers, "ready")
     for line in sys.stdin:
         asked = json.loads(line)
-        answer(reader.read(Path(asked["path"]), words=asked["words"]))
+        stamp = tuple(asked["stamp"]) if asked["stamp"] else None
+        _answer(answers, reader.read(Path(asked["path"]), words=asked["words"], stamp=stamp))
 
 
-def answer(value: object) -> None:
+def _own_stdout() -> TextIO:
+    """Return the way to the parent; what a decoder prints goes nowhere from now on."""
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    return answers
+
+
+def _answer(answers: TextIO, value: object) -> None:
     """Write one JSON line."""
-    sys.stdout.write(json.dumps(value) + "\n")
-    sys.stdout.flush()
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
 
 
 STUDY_DATE = 0x00080020
@@ -86,11 +98,20 @@ class _Reader:
             limits=Limits(**setup["limits"]),
         )
 
-    def read(self, path: Path, *, words: Sequence[str]) -> dict[str, object]:
-        """Return what became of one file: its facts, or the code that stopped it."""
+    def read(
+        self, path: Path, *, words: Sequence[str], stamp: tuple[int, ...] | None
+    ) -> dict[str, object]:
+        """Return what became of one file: its facts, or the code that stopped it.
+
+        A file that is no longer what was fingerprinted under `stamp` is answered with
+        ``changed``: nothing is known of it.
+        """
         state = "received"
         try:
-            file = read_part10(self._content(path), self.rules.limits)
+            content, found = self._content(path)
+            if stamp is not None and found != stamp:
+                return {"state": state, "code": CutFileError.code, "changed": True}
+            file = read_part10(content, self.rules.limits)
             check_screening(file, self.rules)
             source = source_identity(file)
             samples = decode(file)
@@ -102,7 +123,7 @@ class _Reader:
             return self._stage(clean, source=source, pixels=pixels, facts=facts)
         except PlatformError as error:
             return {"state": state, "code": error.code}
-        except (ValueError, IndexError, struct.error, UnicodeError, RecursionError):
+        except (ValueError, LookupError, TypeError, struct.error, RecursionError):
             return {"state": state, "code": UnreadableElementError.code}
         except MemoryError:
             return {"state": state, "code": TooManyElementsError.code}
@@ -136,13 +157,16 @@ class _Reader:
             raise BurnedInTextError()  # the file knows of text that was not found
         return file, INSPECTED_CLEAN
 
-    def _content(self, path: Path) -> bytes:
+    def _content(self, path: Path) -> tuple[bytes, Stamp]:
+        """Return a file's bytes, and its stamp after they were read."""
         limits = self.rules.limits
-        if path.stat().st_size > limits.file_bytes:
-            raise TooManyElementsError(
-                elements=limits.elements, depth=limits.depth, megabytes=limits.file_bytes >> 20
-            )
-        return path.read_bytes()
+        with opened(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            size, _, _ = stamp_of(descriptor)
+            if size > limits.file_bytes:
+                raise TooManyElementsError(
+                    elements=limits.elements, depth=limits.depth, megabytes=limits.file_bytes >> 20
+                )
+            return file.read(size + 1), stamp_of(descriptor)
 
     def _stage(
         self, clean: Deidentified, *, source: str, pixels: bytes, facts: dict[str, object]

@@ -21,6 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
+from clients.data.deidentification.charsets import readings
+from clients.data.intake.fingerprints import Stamp
 from clients.data.intake.rules import IntakeRules
 from clients.data.people.pseudonyms import Pseudonyms
 from federation.errors.data import WorkerLostError
@@ -28,6 +30,7 @@ from federation.errors.data import WorkerLostError
 START_S = 60.0
 AHEAD = 8
 LONGEST_ANSWER = 64 * 1024 * 1024
+TIME = "time"
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "HOME")
 
 
@@ -76,26 +79,46 @@ class WorkerPool:
             if worker is not None:
                 worker.stop()
 
-    def read(self, paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
-        """Yield the answer of each path in order; at most a few are held ahead."""
+    def read(self, asked: Iterable[tuple[Path, Stamp | None]]) -> Iterator[dict[str, Any]]:
+        """Yield the answer of each file in order; at most a few are held ahead.
+
+        Raises
+        ------
+        WorkerLostError
+            If a worker cannot even start.
+        """
         waiting: deque[Future[dict[str, Any]]] = deque()
-        for path in paths:
-            waiting.append(self.threads.submit(self._one, path))
+        for path, stamp in asked:
+            waiting.append(self.threads.submit(self._one, path, stamp))
             if len(waiting) > AHEAD * self.count:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
-    def _one(self, path: Path) -> dict[str, Any]:
+    def _one(self, path: Path, stamp: Stamp | None) -> dict[str, Any]:
+        """Ask for one file; again when its worker died, for that may not be the file's fault."""
         worker = self.idle.get()
         try:
-            worker = worker or _Worker(self.setup)
-            return worker.ask(path, words=words_of(path, self.root), timeout_s=self.rules.timeout_s)
-        except WorkerLostError as lost:
-            if worker is not None:
-                worker.stop()
-            worker = None
-            return {"state": "received", "code": lost.code}
+            for last in (False, True):
+                try:
+                    worker = worker or _Worker(self.setup)
+                except WorkerLostError:
+                    if last:
+                        raise
+                    continue
+                try:
+                    return worker.ask(
+                        path,
+                        words=words_of(path, self.root),
+                        stamp=stamp,
+                        timeout_s=self.rules.timeout_s,
+                    )
+                except WorkerLostError as lost:
+                    worker.stop()
+                    worker = None
+                    if lost.values["why"] == TIME:
+                        break
+            return {"state": "received", "code": WorkerLostError.code}
         finally:
             self.idle.put(worker)
 
@@ -113,12 +136,18 @@ class _Worker:
             env={**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         )
         self.buffer = b""
-        if self._exchange(setup, START_S) != "ready":
+        try:
+            if self._exchange(setup, START_S) != "ready":
+                raise WorkerLostError(why="no start")
+        except WorkerLostError:
             self.stop()
-            raise WorkerLostError(why="no start")
+            raise
 
-    def ask(self, path: Path, *, words: tuple[str, ...], timeout_s: float) -> dict[str, Any]:
-        answer = self._exchange(json.dumps({"path": str(path), "words": words}), timeout_s)
+    def ask(
+        self, path: Path, *, words: tuple[str, ...], stamp: Stamp | None, timeout_s: float
+    ) -> dict[str, Any]:
+        asked = json.dumps({"path": str(path), "words": words, "stamp": stamp})
+        answer = self._exchange(asked, timeout_s)
         if not isinstance(answer, dict):
             raise WorkerLostError(why="answer")
         return answer
@@ -144,7 +173,7 @@ class _Worker:
             while b"\n" not in self.buffer:
                 left = deadline - time.monotonic()
                 if left <= 0 or not selector.select(left):
-                    raise WorkerLostError(why="time")
+                    raise WorkerLostError(why=TIME)
                 part = os.read(descriptor, 1 << 16)
                 if not part or len(self.buffer) > LONGEST_ANSWER:
                     raise WorkerLostError(why="crash or memory")
@@ -154,6 +183,19 @@ class _Worker:
 
 
 def words_of(path: Path, root: Path) -> tuple[str, ...]:
-    """Return the parts of a path from the given folder down, without the file's ending."""
+    """Return the parts of a path from the given folder down, without the file's ending.
+
+    A name that is no UTF-8 is given in everything that its bytes may say.
+    """
     below = path.relative_to(root.parent) if path.is_relative_to(root.parent) else Path(path.name)
-    return (*below.parts[:-1], below.stem)
+    return tuple(
+        reading for part in (*below.parts[:-1], below.stem) for reading in _readings_of(part)
+    )
+
+
+def _readings_of(part: str) -> list[str]:
+    try:
+        part.encode()
+    except UnicodeEncodeError:
+        return sorted(readings(os.fsencode(part), ()))
+    return [part]

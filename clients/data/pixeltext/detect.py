@@ -7,7 +7,6 @@ networks look for lines and read them (`reader.py`); what they read decides
 """
 
 import numpy as np
-from scipy import ndimage
 
 from clients.data.dicom.elements import Part10
 from clients.data.dicom.pixels import Samples
@@ -173,6 +172,8 @@ def evened(part: Picture, width: int) -> Image:
 
     `width` is the side of what counts as around, in pixels.
     """
+    from scipy import ndimage
+
     grey = (part if part.ndim == 2 else part.max(axis=2)).astype(np.float64)
     centred = grey - ndimage.uniform_filter(grey, width)
     # the filter's running sum can leave a little less than nothing

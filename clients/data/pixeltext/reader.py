@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from federation.errors.pixeltext import PixelTextUncheckedError, WhyUnchecked
 
@@ -74,6 +73,8 @@ class Reader:
         filled = np.zeros((-(-rows // 32) * 32, -(-columns // 32) * 32, 3), np.uint8)
         filled[:rows, :columns] = image
         ink = self._run(self._detection, filled)[0, 0]
+        from scipy import ndimage
+
         labels, _ = ndimage.label(
             ndimage.binary_dilation(ink > INK, np.ones((2, 2))), np.ones((3, 3))
         )

@@ -16,6 +16,7 @@ from federation.commands.node.homes import Home, data_of, record_intake
 from federation.commands.output import Json, emit, help_text, plain, say, t
 from federation.commands.progress_bar import bar
 from federation.errors import error_of_code
+from federation.errors.data import IntakeDiskError
 from federation.wording import Text
 
 INGEST = Text(
@@ -229,8 +230,14 @@ def outcome_file(path: Path | None) -> Iterator[Outcome | None]:
         yield None
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8", newline="") as out:
-        path.chmod(0o600)
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        raise IntakeDiskError(why=error.strerror or type(error).__name__) from error
+    with os.fdopen(
+        descriptor, "w", encoding="utf-8", errors="surrogateescape", newline=""
+    ) as out:  # a name that is no UTF-8 is written as the bytes it has
+        os.fchmod(descriptor, 0o600)
         writer = csv.writer(out)
         writer.writerow(OUTCOME_HEADER)
         yield lambda file, state, code: writer.writerow((os.fsdecode(file), state, code))

@@ -171,3 +171,56 @@ def test_geometry_of_an_element_that_goes_does_not_hide_a_tail() -> None:
     after = deidentify(file, Profile(), KEY).file
     assert after.number(0x00280010, 0) == 64
     assert b"QzHidden" not in after.index[PIXEL_DATA].value
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", 2 + len(content)) + content
+
+
+def test_text_between_and_in_unknown_jpeg_segments_is_blanked() -> None:
+    raw = plain_jpeg()
+    tables = raw.index(b"\xff\xdb")
+    for hidden in (b"QzHidden", b"QzHidden\xff\0QzHidden", segment(0x50, b"QzHidden")):
+        value = blanked(JPEG, fragments(raw[:tables] + hidden + raw[tables:]))
+        assert b"QzHidden" not in value
+        assert raw[tables:] in value
+
+
+def test_a_picture_is_the_same_without_the_text_of_its_segments() -> None:
+    raw = plain_jpeg()
+    tables = raw.index(b"\xff\xdb")
+    hidden = segment(0xE3, b"QzHidden") + b"\xff\xff"
+    value = blanked(JPEG, fragments(raw[:tables] + hidden + raw[tables:]))
+    assert b"QzHidden" not in value
+    file = file_of(JPEG, Element(PIXEL_DATA, "OB", value, fragments=True))
+    assert (decode(file) == decode(file_of(JPEG, fragments(raw)))).all()
+
+
+def test_text_in_an_unknown_codestream_segment_is_blanked() -> None:
+    raw = codestream(samples())
+    at = raw.index(b"\xff\x52")
+    value = blanked(J2K, fragments(raw[:at] + segment(0x70, b"QzHidden") + raw[at:]))
+    assert b"QzHidden" not in value
+
+
+def test_a_codestream_with_text_between_its_segments_is_refused() -> None:
+    raw = codestream(samples())
+    at = raw.index(b"\xff\x52")
+    with pytest.raises(UncleanableFramesError):
+        blanked(J2K, fragments(raw[:at] + b"QzHidden" + raw[at:]))
+
+
+def test_text_in_a_box_inside_the_header_box_is_blanked() -> None:
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    stream = codestream(samples())
+    header = box(b"ihdr", struct.pack(">IIHBBBB", 64, 64, 1, 7, 7, 0, 0))
+    raw = box(b"jP  ", b"\r\n\x87\n") + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+    raw += box(b"jp2h", header + box(b"xml ", b"QzHidden"))
+    raw += struct.pack(">I4sQ", 1, b"uuid", 16 + 8) + b"QzHidden"
+    raw += struct.pack(">I4sQ", 1, b"jp2c", 16 + len(stream)) + stream
+    value = blanked(J2K, fragments(raw))
+    assert b"QzHidden" not in value
+    assert b"ihdr" in value
+    assert b"\xff\x4f\xff\x51" in value

@@ -13,6 +13,7 @@ from clients.data.catalogue.store import Catalogue, Instance, cohort_digest
 from clients.data.catalogue.suppression import (
     SMALL,
     SMALLEST_CELL,
+    in_tens,
     rounded,
     suppressed,
     table,
@@ -108,7 +109,7 @@ def dataset_card(
         "split_policy": "by patient, SHA-256 of study and pseudonym",
         "opt_out": {
             "list_version": choice.optout_version,
-            "excluded": suppressed(choice.opted_out),
+            "excluded": in_tens(choice.opted_out),
         },
     }
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from federation.errors.cohorts import CatalogueDatabaseError
+from federation.wording import Text
 
 FILE = "catalogue.db"
 SETTING = "catalogue.toml"
@@ -42,7 +43,7 @@ def place_of(data: Path) -> URL:
         said = tomllib.loads((data.parent / SETTING).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return sqlite_url(data)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CatalogueDatabaseError(why=f"{SETTING} is not understood") from error
     if said.keys() != {"url"} or not isinstance(said["url"], str):
         raise CatalogueDatabaseError(why=f"{SETTING} holds something else than url")
@@ -60,10 +61,14 @@ def checked_url(url: str) -> URL:
     try:
         found = make_url(url)
     except ArgumentError as error:
-        raise CatalogueDatabaseError(why="the URL is not understood") from error
+        raise CatalogueDatabaseError(
+            why=Text(en="the URL is not understood", zh="無法理解 URL")
+        ) from error
     kind = found.drivername.partition("+")[0]
     if kind not in DRIVERS:
-        raise CatalogueDatabaseError(why="only sqlite and postgresql are known")
+        raise CatalogueDatabaseError(
+            why=Text(en="only sqlite and postgresql are known", zh="僅支援 sqlite 與 postgresql")
+        )
     return found.set(drivername=DRIVERS[kind])
 
 
@@ -84,7 +89,9 @@ def engine_of(url: URL) -> Engine:
             connect_args=arguments,
         )
     except (NoSuchModuleError, ImportError) as error:
-        raise CatalogueDatabaseError(why="the driver psycopg is not installed") from error
+        raise CatalogueDatabaseError(
+            why=Text(en="the driver psycopg is not installed", zh="未安裝 psycopg 驅動程式")
+        ) from error
     event.listen(engine, "handle_error", _translate)
     if is_sqlite:
         event.listen(engine, "connect", _prepare_sqlite)

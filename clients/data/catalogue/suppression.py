@@ -33,6 +33,14 @@ def suppressed(count: int) -> int | str:
     return SMALL if 0 < count < SMALLEST_CELL else count
 
 
+def in_tens(count: int) -> int | str:
+    """Return a count in whole tens, ``<10`` when it is from 1 to 9.
+
+    For what changes by one person at a time, so that two cards seldom tell who it was.
+    """
+    return suppressed(count) if count < SMALLEST_CELL else count - count % SMALLEST_CELL
+
+
 def hidden_cells(
     patients_of: Mapping[Cell, Collection[str]], sums: Iterable[Sum[Cell]]
 ) -> frozenset[Cell]:

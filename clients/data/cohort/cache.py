@@ -7,12 +7,17 @@ by SHA-256 of the cleaned files: no pseudonym, no UID. A pack of another cohort
 lends its rows to a new one; what is missing is prepared in batches that are kept,
 so a build that is killed goes on where it stopped. `forget` takes out whatever was
 made of some images.
+
+Behind its arrays a pack holds the digest of each row and of the list. At every load
+the list's is compared, and some rows' drawn at random; a pack that was swapped,
+renamed or changed in more than a few rows is deleted and built again from DICOM.
 """
 
 import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +32,7 @@ from clients.data.layout import CACHE
 from federation.errors.base import PlatformError
 from federation.errors.cohorts import CohortCacheError
 from federation.errors.data import StoredImageError, VolumeGapError
+from federation.wording import Text
 
 PREPARATION = "3"
 """Number of the preparation; raised whenever it gives other arrays."""
@@ -36,6 +42,9 @@ BATCH_BYTES = 64 * 1024 * 1024
 MOST_PACKS = 4
 """How many packs of one shape are kept; each is as large as its cohort."""
 JOIN = "/"
+DIGEST_BYTES = 16
+LOOKED_AT = 16
+"""How many rows are compared at a load: it must not take longer for more images."""
 
 Array = NDArray[Any]
 
@@ -104,19 +113,19 @@ def load(data: Path, kind: Kind, contents: Sequence[str], prepare: Callable[[int
     folder = data / CACHE / PACKS / kind.folder
     name = hashlib.sha256("\n".join(contents).encode()).hexdigest()
     pack = _Pack(folder / f"{name}.npy")
-    found = _mapped(pack, kind, len(contents))
+    found = _mapped(pack, kind, contents)
     if found is None:
         try:
             with _locked(data):
                 _tidy(data)
-                found = _mapped(pack, kind, len(contents))
+                found = _mapped(pack, kind, contents)
                 if found is None:
                     _build(folder, pack, kind, contents, prepare)
-                    found = _mapped(pack, kind, len(contents))
+                    found = _mapped(pack, kind, contents)
         except OSError as error:
             raise CohortCacheError(why=error.strerror or type(error).__name__) from error
     if found is None:
-        raise CohortCacheError(why="what was written is not there")
+        raise CohortCacheError(why=Text(en="what was written is not there", zh="寫入的檔案不存在"))
     return found
 
 
@@ -149,25 +158,55 @@ def forget(data: Path, digests: Iterable[str]) -> int:
 
 def _without(pack: _Pack, contents: Sequence[str], hit: set[str]) -> None:
     """Put the other rows into a pack of their own, then delete the old one."""
-    rows = np.load(pack.path, mmap_mode="r", allow_pickle=False)
+    rows = _opened(pack)
     kept = [place for place, row in enumerate(contents) if row not in hit]
-    if kept:
+    if kept and rows is not None and len(rows) == len(contents):
         names = [contents[place] for place in kept]
         name = hashlib.sha256("\n".join(names).encode()).hexdigest()
         _write(_Pack(pack.path.with_name(f"{name}.npy")), names, rows, kept)
     pack.drop()
 
 
-def _mapped(pack: _Pack, kind: Kind, count: int) -> Array | None:
-    """Return a pack's arrays without reading them, None where there is none."""
+def _opened(pack: _Pack) -> Array | None:
+    """Return the arrays in a file without reading them, None where it holds none."""
     try:
+        with pack.path.open("rb") as file:
+            if np.lib.format.read_magic(file) != (1, 0):
+                return None
         rows = np.load(pack.path, mmap_mode="c", allow_pickle=False)
         os.utime(pack.path)  # the least recently used goes first
-    except (OSError, ValueError, EOFError):
-        return None
-    if rows.shape != (count, *kind.shape) or rows.dtype != kind.dtype:
+    except (OSError, ValueError, EOFError, MemoryError, RecursionError):
         return None
     return np.asarray(rows)
+
+
+def _mapped(pack: _Pack, kind: Kind, contents: Sequence[str]) -> Array | None:
+    """Return a pack's arrays without reading them, None unless they are of `contents`."""
+    rows = _opened(pack)
+    if rows is None or rows.shape != (len(contents), *kind.shape) or rows.dtype != kind.dtype:
+        return None
+    return rows if _is_true(pack, rows, contents) else None
+
+
+def _is_true(pack: _Pack, rows: Array, contents: Sequence[str]) -> bool:
+    """Say whether a pack says of itself what it is, and rows drawn at random are as written."""
+    count = len(contents)
+    try:
+        with pack.path.open("rb") as file:
+            file.seek(-(count + 1) * DIGEST_BYTES, os.SEEK_END)
+            said = file.read()
+    except OSError:
+        return False
+    drawn = {secrets.randbelow(count) for _ in range(LOOKED_AT)} if count else set()
+    return said[count * DIGEST_BYTES :] == _digest("\n".join(contents).encode()) and all(
+        said[place * DIGEST_BYTES :][:DIGEST_BYTES]
+        == _digest(np.ascontiguousarray(rows[place]).data)
+        for place in drawn
+    )
+
+
+def _digest(content: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
 def _build(
@@ -220,7 +259,7 @@ def _there(folder: Path, kind: Kind) -> dict[str, tuple[_Pack, int]]:
     found: dict[str, tuple[_Pack, int]] = {}
     for pack in map(_Pack, sorted(folder.glob("*.npy"))):
         contents = _listed(pack)
-        if contents and _mapped(pack, kind, len(contents)) is None:
+        if contents and _mapped(pack, kind, contents) is None:
             pack.drop()
             continue
         found.update({row: (pack, place) for place, row in enumerate(contents)})
@@ -243,8 +282,12 @@ def _write_rows(pack: _Pack, contents: Sequence[str], kind: Kind, rows: Iterator
     }
     with part.open("wb") as out:
         np.lib.format.write_array_header_1_0(out, header)
+        digests = []
         for row in rows:
-            out.write(np.ascontiguousarray(row).data)
+            content = np.ascontiguousarray(row).data
+            out.write(content)
+            digests.append(_digest(content))
+        out.write(b"".join((*digests, _digest("\n".join(contents).encode()))))
         out.flush()
         os.fsync(out.fileno())
     pack.listed.write_text(json.dumps(list(contents)), "ascii")
@@ -254,10 +297,13 @@ def _write_rows(pack: _Pack, contents: Sequence[str], kind: Kind, rows: Iterator
 def _listed(pack: _Pack) -> list[str]:
     """Return what a pack's rows are made of; one that cannot say so is deleted."""
     try:
-        return pack.contents()
-    except (OSError, ValueError):
+        found = pack.contents()
+    except (OSError, ValueError, RecursionError):
+        found = []
+    if not isinstance(found, list) or not found or not all(isinstance(row, str) for row in found):
         pack.drop()
         return []
+    return found
 
 
 def _tidy(data: Path) -> None:

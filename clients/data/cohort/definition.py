@@ -12,18 +12,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from clients.data.cohort.query import EVERYTHING, NAME, CohortQuery, LabelQuery
 from federation.errors.cohorts import CohortFileError, CohortUnknownError
 from federation.errors.core import InvalidValueError
+from federation.wording import Text
 
 FOLDER = "cohorts"
 MOST_BYTES = 64 * 1024
+MOST_LABELS = 50
+"""Each is a condition of its own in one statement, which databases nest only so deep."""
 
 Code = Annotated[str, Field(pattern=r"^[A-Z0-9 _]{1,16}$")]
 """A code string (CS) of DICOM."""
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+Codes = Annotated[list[Code], Field(max_length=200)]
+Names = Annotated[list[Name], Field(max_length=200)]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it holds characters that cannot be shown")
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +61,19 @@ class _Label(_Strict):
 
 
 class _File(_Strict):
-    title: Annotated[str, Field(max_length=200)] = ""
-    modalities: list[Code] = []
-    body_parts: list[Code] = []
-    sexes: list[Code] = []
-    views: list[Code] = []
-    lateralities: list[Code] = []
-    manufacturers: list[Name] = []
-    models: list[Name] = []
+    title: Annotated[str, Field(max_length=200), AfterValidator(_printable)] = ""
+    modalities: Codes = []
+    body_parts: Codes = []
+    sexes: Codes = []
+    views: Codes = []
+    lateralities: Codes = []
+    manufacturers: Names = []
+    models: Names = []
     age: _Range = _Range()
     study_year: _Range = _Range()
     frames_from: int | None = None
     slices_from: int | None = None
-    labels: list[_Label] = []
+    labels: Annotated[list[_Label], Field(max_length=MOST_LABELS)] = []
 
     def query(self) -> CohortQuery:
         return CohortQuery(
@@ -96,19 +107,21 @@ def read_cohort(path: Path) -> Definition:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise CohortFileError(cohort=name, problems="it is larger than 64 KiB")
+            raise CohortFileError(
+                cohort=name, problems=Text(en="it is larger than 64 KiB", zh="檔案大於 64 KiB")
+            )
         read = _File.model_validate(tomllib.loads(content.decode("utf-8")))
         return Definition(name, read.title, read.query())
     except OSError as error:
         problem = error.strerror or type(error).__name__
         raise CohortFileError(cohort=name, problems=problem) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CohortFileError(cohort=name, problems=str(error)) from error
     except ValidationError as error:
         problems = "; ".join(map(_in_words, error.errors()))
         raise CohortFileError(cohort=name, problems=problems) from error
     except InvalidValueError as error:
         raise CohortFileError(cohort=name, problems=error.say_what()) from error
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: huge numbers too
+        raise CohortFileError(cohort=name, problems=str(error)) from error
 
 
 def named_cohort(data: Path, name: str) -> Definition:

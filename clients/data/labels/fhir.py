@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from clients.data.labels.mapping import Answer, Code, LabelMapping
 from clients.data.labels.statements import Finding, Statement
 from federation.errors.cohorts import LabelSourceError
+from federation.wording import Text
 
 MOST_BYTES = 256 * 1024 * 1024
 MOST_RESOURCE_BYTES = 1024 * 1024
@@ -25,6 +26,8 @@ SETTLED = frozenset({"final", "amended", "corrected"})
 SUFFIXES = (".json", ".ndjson")
 
 Short = Annotated[str, Field(max_length=256)]
+Whole = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+"""FHIR's integer."""
 
 
 class _Part(BaseModel):
@@ -64,7 +67,7 @@ class _Valued(_Part):
     code: _Concept
     valueCodeableConcept: _Concept | None = None  # noqa: N815
     valueBoolean: bool | None = None  # noqa: N815
-    valueInteger: int | None = None  # noqa: N815
+    valueInteger: Whole | None = None  # noqa: N815
     valueQuantity: _Quantity | None = None  # noqa: N815
     valueString: str | None = None  # noqa: N815
     interpretation: list[_Concept] = Field(default=[], max_length=16)
@@ -117,6 +120,7 @@ def read_observations(paths: Iterable[Path], mapping: LabelMapping) -> Observed:
         If a file is too large or cannot be read.
     """
     patients: dict[str, tuple[_Identifier, ...]] = {}
+    ambiguous: set[str] = set()
     observations: list[_Observation] = []
     unusable = 0
     for url, resource in (found for path in paths for found in _resources(path)):
@@ -124,14 +128,17 @@ def read_observations(paths: Iterable[Path], mapping: LabelMapping) -> Observed:
         try:
             if kind == "Patient":
                 read = _Patient.model_validate(resource)
-                patients |= dict.fromkeys((f"Patient/{read.id}", url), tuple(read.identifier))
+                for name in {f"Patient/{read.id}" if read.id else "", url} - {""}:
+                    if patients.setdefault(name, tuple(read.identifier)) != tuple(read.identifier):
+                        ambiguous.add(name)
             elif kind == "Observation":
                 observations.append(_Observation.model_validate(resource))
             else:
                 unusable += not isinstance(kind, str)
         except ValidationError:
             unusable += 1
-    statements = [_statement(one, patients, mapping) for one in observations]
+    known = {name: found for name, found in patients.items() if name not in ambiguous}
+    statements = [_statement(one, known, mapping) for one in observations]
     usable = tuple(statement for statement in statements if statement is not None)
     return Observed(usable, unusable + len(statements) - len(usable))
 
@@ -172,7 +179,9 @@ def _resources(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield every resource of a file with its full URL, None for what is no JSON."""
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise LabelSourceError(why="a FHIR file is larger than 256 MiB")
+            raise LabelSourceError(
+                why=Text(en="a FHIR file is larger than 256 MiB", zh="有 FHIR 檔案大於 256 MiB")
+            )
         if path.suffix == ".ndjson":
             yield from _lines(path)
             return
@@ -192,7 +201,9 @@ def _lines(path: Path) -> Iterator[tuple[str, Any]]:
     with path.open("rb") as file:
         while line := file.readline(MOST_RESOURCE_BYTES + 1):
             if len(line) > MOST_RESOURCE_BYTES:
-                raise LabelSourceError(why="a FHIR resource is larger than 1 MiB")
+                raise LabelSourceError(
+                    why=Text(en="a FHIR resource is larger than 1 MiB", zh="有 FHIR 資源大於 1 MiB")
+                )
             if line.strip():
                 yield "", _parsed(line)
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import io
+import math
 import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,18 +127,41 @@ def _index_of(
 
 def _store_mask(data: Path, source: Path, folder: Path) -> str | None:
     """Keep a mask by its content; None when it is no 2-D or 3-D array of classes in `folder`."""
-    if not source.resolve().is_relative_to(folder.resolve()):
-        return None
     try:
-        if source.stat().st_size > MOST_MASK_BYTES:
+        if not source.resolve().is_relative_to(folder.resolve()) or not source.is_file():
             return None
-        mask = np.load(source, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    whole = mask.dtype.kind in "uib" and mask.ndim in (2, 3) and mask.size
-    if not whole or int(mask.min()) < 0 or int(mask.max()) > _HIGHEST:
+        size = source.stat().st_size
+        with source.open("rb") as file:
+            if size > MOST_MASK_BYTES or not _is_mask(file, size):
+                return None
+            file.seek(0)
+            mask = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, RuntimeError, EOFError, MemoryError, RecursionError):
+        return None  # a path with a zero byte, a loop of links, a header that lies
+    if int(mask.min()) < 0 or int(mask.max()) > _HIGHEST:
         return None
     return store_mask(data, mask.astype(np.uint8))
+
+
+def _is_mask(file: BinaryIO, size_bytes: int) -> bool:
+    """Say whether a .npy header is of a mask that the file is long enough to hold.
+
+    Raises
+    ------
+    ValueError
+        If it is no such header.
+    """
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    version = np.lib.format.read_magic(file)
+    if version not in read:
+        return False
+    shape, _, dtype = read[version](file)
+    samples = math.prod(shape)
+    fits = 0 < samples * dtype.itemsize <= size_bytes
+    return dtype.kind in "uib" and len(shape) in (2, 3) and fits
 
 
 def store_mask(data: Path, mask: NDArray[np.uint8]) -> str:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from federation.errors.cohorts import LabelMappingError
+from federation.wording import Text
 
 MOST_BYTES = 1024 * 1024
 SCHEMES = {
@@ -142,14 +143,16 @@ def read_mapping(path: Path) -> LabelMapping:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise LabelMappingError(problems="it is larger than 1 MiB")
+            raise LabelMappingError(
+                problems=Text(en="it is larger than 1 MiB", zh="檔案大於 1 MiB")
+            )
         read = _File.model_validate(tomllib.loads(content.decode("utf-8")))
     except OSError as error:
         raise LabelMappingError(problems=error.strerror or type(error).__name__) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise LabelMappingError(problems=str(error)) from error
     except ValidationError as error:
         raise LabelMappingError(problems="; ".join(map(_in_words, error.errors()))) from error
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: huge numbers too
+        raise LabelMappingError(problems=str(error)) from error
     return _mapping(read)
 
 

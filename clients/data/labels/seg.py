@@ -3,7 +3,8 @@
 `read_segmentation` decodes the frames (PS3.3 C.8.20: BINARY bits, FRACTIONAL from
 one half on) and says of each which class it paints and where it lies; `paint`
 lays them over the series as `cohort.preparation.stack` stacks it. A frame lies
-where its source image is, or where its plane position says.
+where its source image is, or where its plane position says; where it says several
+things of its place (source, position, orientation, spacing), all must agree.
 """
 
 from collections.abc import Sequence
@@ -38,21 +39,31 @@ SHARED, PER_FRAME = 0x52009229, 0x52009230
 IDENTIFIED, REFERENCED_SEGMENT = 0x0062000A, 0x0062000B
 SOURCE, REFERENCED_UID, REFERENCED_FRAME = 0x00082112, 0x00081155, 0x00081160
 PLANE, POSITION = 0x00209113, 0x00200032
+PLANE_ORIENTATION, ORIENTATION = 0x00209116, 0x00200037
+MEASURES, SPACING = 0x00289110, 0x00280030
 SERIES_REFERENCED, SERIES = 0x00081115, 0x0020000E
 NEAR_MM = 0.05
+NEAR_COSINE, NEAR_SPACING = 1e-3, 1e-3
 
 Bits = NDArray[np.bool_]
 Mask = NDArray[np.uint8]
+Numbers = tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class SegmentFrame:
-    """One frame: the class it paints, its source image and frame there, its position in mm."""
+    """One frame: the class it paints, its source image and frame there, and how it lies.
+
+    `position` (x, y, z) and `spacing` (rows, columns) are in mm, `orientation` the six
+    direction cosines; None where the frame does not say.
+    """
 
     value: int
     source: str
     source_frame: int | None
-    position: tuple[float, ...] | None
+    position: Numbers | None
+    orientation: Numbers | None
+    spacing: Numbers | None
     bits: Bits
 
 
@@ -133,7 +144,9 @@ def paint(segmentation: Segmentation, files: Sequence[Part10], names: Sequence[s
     mask = np.zeros((depth, files[0].number(ROWS, 0), files[0].number(COLUMNS, 0)), dtype=np.uint8)
     place_of = {names[place]: at for at, place in enumerate(order) if names[place]}
     for frame in segmentation.frames:
-        plane = mask[_place(frame, files, order, place_of, depth)]
+        place = _place(frame, files, order, place_of, depth)
+        _check_geometry(frame, files[0] if len(files) == 1 else files[order[place]])
+        plane = mask[place]
         if plane.shape != frame.bits.shape:
             raise SegmentationUnusableError(count=1)
         taken = plane[frame.bits]
@@ -165,6 +178,20 @@ def _place(
     raise SegmentationUnusableError(count=1)
 
 
+def _check_geometry(frame: SegmentFrame, image: Part10) -> None:
+    """Refuse a frame that says it lies otherwise than the image it would be painted on.
+
+    A position is compared on images of one frame; what either does not say is not.
+    """
+    wanted = [(frame.orientation, ORIENTATION, NEAR_COSINE), (frame.spacing, SPACING, NEAR_SPACING)]
+    if frames_of(image) == 1:
+        wanted.append((frame.position, POSITION, NEAR_MM))
+    for said, tag, near in wanted:
+        there = _numbers(image.text(tag), len(said) if said else 0)
+        if said and there and float(np.abs(np.subtract(said, there)).max()) > near:
+            raise SegmentationUnusableError(count=1)
+
+
 def _classes(file: Part10, mapping: LabelMapping) -> dict[int | None, int]:
     """Return the class of every segment that has one."""
     found: dict[int | None, int] = {}
@@ -191,22 +218,30 @@ def _segment_of(groups: Sequence[Item], order: str) -> int | None:
 def _frame(group: Item, shared: Sequence[Item], value: int, bits: Bits) -> SegmentFrame:
     sources = [source for item in every_item(group) for source in items_of(item, SOURCE)]
     alone = sources[0] if len(sources) == 1 else ()
-    planes = [plane for item in (group, *shared) for plane in items_of(item, PLANE)]
+    groups = (group, *shared)
     return SegmentFrame(
         value=value,
         source=text_of(alone, REFERENCED_UID),
         source_frame=whole_of(alone, REFERENCED_FRAME),
-        position=_position(planes[0]) if planes else None,
+        position=_said(groups, PLANE, POSITION, 3),
+        orientation=_said(groups, PLANE_ORIENTATION, ORIENTATION, 6),
+        spacing=_said(groups, MEASURES, SPACING, 2),
         bits=bits,
     )
 
 
-def _position(plane: Item) -> tuple[float, ...] | None:
+def _said(groups: Sequence[Item], sequence: int, tag: int, count: int) -> Numbers | None:
+    """Return what a frame says of itself, else what all frames share; None when nobody does."""
+    inner = [item for group in groups for item in items_of(group, sequence)]
+    return _numbers(text_of(inner[0], tag), count) if inner else None
+
+
+def _numbers(text: str, count: int) -> Numbers | None:
     try:
-        found = tuple(float(part) for part in text_of(plane, POSITION).split("\\"))
+        found = tuple(float(part) for part in text.split("\\"))
     except ValueError:
         return None
-    return found if len(found) == 3 and all(map(np.isfinite, found)) else None
+    return found if len(found) == count and all(map(np.isfinite, found)) else None
 
 
 def _bits(file: Part10) -> list[Bits]:
@@ -225,7 +260,7 @@ def _bits(file: Part10) -> list[Bits]:
         if len(packed) * 8 < size:
             raise SegmentationUnusableError(count=1)
         return list(bits.reshape(shape))
-    if kind == "FRACTIONAL" and allocated == 8:
+    if kind == "FRACTIONAL" and allocated == 8 and not element.fragments:  # none is decompressed
         most = file.number(MOST_FRACTION, 0)
         if most < 1:
             raise SegmentationUnusableError(count=1)

@@ -36,6 +36,7 @@ from federation.errors.data import (
     PixelsUndecodableError,
     VolumeGapError,
 )
+from federation.wording import Text
 
 MAGIC_AT = 128
 COUNTED = (
@@ -136,7 +137,12 @@ class _Reader:
 
     def _need_mapping(self) -> None:
         if not self.mapping.rules:
-            raise LabelSourceError(why="reports and observations need a mapping of their codes")
+            raise LabelSourceError(
+                why=Text(
+                    en="reports and observations need a mapping of their codes",
+                    zh="報告與 Observation 需要編碼對照檔(--mapping)",
+                )
+            )
 
     def _state(self, statement: Statement) -> None:
         """Give a document's findings to the images they are about."""
@@ -203,7 +209,9 @@ def _files(source: Path) -> Iterator[Path]:
     elif source.is_dir():
         yield from (path for path in sorted(source.rglob("*")) if path.is_file())
     else:
-        raise LabelSourceError(why="there is no such file or folder")
+        raise LabelSourceError(
+            why=Text(en="there is no such file or folder", zh="沒有這個檔案或資料夾")
+        )
 
 
 def _opened(path: Path) -> Part10 | None:

@@ -114,8 +114,18 @@ def _answer(item: Item) -> Answer | None:
         return Answer()
     if kind == "TEXT":
         element = element_of(item, TEXT)
-        return Answer(words="" if element is None else element.value.decode("utf-8", "replace"))
+        return Answer(words="" if element is None else _words(element.value))
     return None
+
+
+def _words(value: bytes) -> str:
+    """Return a text that is only compared with the mapping: in UTF-8, else in Big5."""
+    for charset in ("utf-8", "cp950"):
+        try:
+            return value.decode(charset)
+        except UnicodeDecodeError:
+            continue
+    return value.decode("latin-1")
 
 
 def _decimal(item: Item) -> float | None:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federation.errors.data import LabelFileError
+from federation.wording import Text
 
 NAME = "labels.csv"
 MASK = "mask"
 MOST_BYTES = 256 * 1024 * 1024
+LONGEST_NAME = 64
 HIGHEST_CLASS = 99
 
 KEYS = {
@@ -59,20 +61,32 @@ def read_labels(path: Path) -> LabelTable:
     header = [cell.strip() for cell in rows[0]]
     lowered = [name.casefold() for name in header]
     if len(set(lowered)) != len(lowered):
-        raise LabelFileError(why="a column name repeats")
+        raise LabelFileError(why=Text(en="a column name repeats", zh="欄位名稱重複"))
     places = {
         key: next((lowered.index(name) for name in names if name in lowered), None)
         for key, names in KEYS.items()
     }
     if all(place is None for place in places.values()):
-        raise LabelFileError(why="no column file, sop_instance_uid or patient_id")
+        raise LabelFileError(
+            why=Text(
+                en="no column file, sop_instance_uid or patient_id",
+                zh="沒有 file、sop_instance_uid 或 patient_id 欄位",
+            )
+        )
     body = [row for row in rows[1:] if any(cell.strip() for cell in row)]
     if any(len(row) != len(header) for row in body):
-        raise LabelFileError(why="a row has another number of cells than the header")
+        raise LabelFileError(
+            why=Text(
+                en="a row has another number of cells than the header",
+                zh="有一列的欄數與標題列不同",
+            )
+        )
     mask = lowered.index(MASK) if MASK in lowered else None
     columns = _label_columns(header, body, keys={*places.values(), mask})
+    if any(len(name) > LONGEST_NAME or not name.isprintable() for name in columns):
+        raise LabelFileError(why=f"a label's name is longer than {LONGEST_NAME} characters")
     if not columns and mask is None:
-        raise LabelFileError(why="no column with classes")
+        raise LabelFileError(why=Text(en="no column with classes", zh="沒有標籤欄位"))
     made = [_row(row, places, columns, mask) for row in body]
     return LabelTable(rows=tuple(row for row, _ in made), invalid=sum(bad for _, bad in made))
 
@@ -91,13 +105,18 @@ def class_of(cell: str) -> int | None:
 def _rows_of(path: Path) -> list[list[str]]:
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise LabelFileError(why="it is larger than 256 MiB")
+            raise LabelFileError(why=Text(en="it is larger than 256 MiB", zh="檔案大於 256 MiB"))
         text = path.read_text("utf-8-sig")
         rows = list(csv.reader(io.StringIO(text), strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LabelFileError(why=type(error).__name__) from error
     if not rows or len(rows[0]) < 2:
-        raise LabelFileError(why="no header with two columns or more, separated by commas")
+        raise LabelFileError(
+            why=Text(
+                en="no header with two columns or more, separated by commas",
+                zh="沒有以逗號分隔、至少兩欄的標題列",
+            )
+        )
     return rows
 
 

@@ -2,11 +2,12 @@
 
 A Bundle, NDJSON or a single resource is read; resources of other types are not
 looked at, apart from Patients that a Consent refers to. A Consent is a no when it
-is active, of scope ``research`` or ``patient-privacy``, and denies: its provision,
-one nested in it, or its policy rule (``OPTOUT``, ``OPTOUTE``) says so, or nothing
-in it says that anything is permitted. An exception inside a permission is a no as
-well: unknown means no. Typed by pydantic with only the fields that decide; the
-rest of a resource is ignored and never kept.
+is active, not of another scope alone (``treatment``, ``adr``), and denies: its
+provision, one nested in it, or its policy rule (``OPTOUT``, ``OPTOUTE``) says so, or
+nothing in it says that anything is permitted. An exception inside a permission is a
+no as well, and so is a period that is over: unknown means no, and only the person's
+new list brings somebody back. Typed by pydantic with only the fields that decide;
+the rest of a resource is ignored and never kept.
 """
 
 import json
@@ -16,9 +17,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from federation.errors.people import ConsentUnclearError, OptOutSourceError
+from federation.wording import Text
 
-SCOPES = frozenset({"research", "patient-privacy"})
-"""http://terminology.hl7.org/CodeSystem/consentscope"""
+OTHER_SCOPES = frozenset({"treatment", "adr"})
+"""http://terminology.hl7.org/CodeSystem/consentscope, less research and patient-privacy"""
 OPT_OUT = frozenset({"OPTOUT", "OPTOUTE"})
 """http://terminology.hl7.org/CodeSystem/v3-ActCode, ActConsentDirective"""
 OPT_IN = frozenset({"OPTIN", "OPTINR"})
@@ -77,7 +79,8 @@ class _Consent(_Part):
     @property
     def is_no(self) -> bool:
         """Say whether the person may not be used."""
-        if self.status != "active" or not self.scope.has(SCOPES):
+        scopes = {one.code for one in self.scope.coding} or {""}
+        if self.status != "active" or scopes <= OTHER_SCOPES:
             return False
         types = set(self.provision.types()) if self.provision else set()
         rule = self.policyRule or _Concept()
@@ -99,7 +102,12 @@ def denied(content: bytes, *, identifier_system: str | None) -> tuple[str, ...]:
     try:
         return _denied(list(_resources(content)), identifier_system)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise OptOutSourceError(why="not FHIR R4 JSON with Consent resources") from error
+        raise OptOutSourceError(
+            why=Text(
+                en="not FHIR R4 JSON with Consent resources",
+                zh="不是含 Consent 資源的 FHIR R4 JSON",
+            )
+        ) from error
 
 
 def _denied(found: list[tuple[str, Mapping[str, Any]]], system: str | None) -> tuple[str, ...]:
@@ -108,19 +116,41 @@ def _denied(found: list[tuple[str, Mapping[str, Any]]], system: str | None) -> t
     ]
     if not consents:
         raise ValueError("no Consent")
-    patients = {
-        name: patient
-        for url, one in found
-        if one["resourceType"] == "Patient"
-        for patient in [_Patient.model_validate(one)]
-        for name in (url, f"Patient/{patient.id}")
-        if name
-    }
+    patients = _by_name(
+        [(url, _Patient.model_validate(one)) for url, one in found if _is_patient(one)]
+    )
     theirs = [_identifiers(one, patients, system) for one in consents if one.is_no]
     unclear = sum(not one for one in theirs)
     if unclear:
         raise ConsentUnclearError(count=unclear)
     return tuple(dict.fromkeys(value for one in theirs for value in one))
+
+
+def _is_patient(resource: Mapping[str, Any]) -> bool:
+    return bool(resource["resourceType"] == "Patient")
+
+
+def _by_name(patients: list[tuple[str, _Patient]]) -> dict[str, _Patient]:
+    """Return patients by full URL and by type and id; a name of two of them is of neither."""
+    found: dict[str, _Patient] = {}
+    twice = set[str]()
+    for url, patient in patients:
+        for name in {url, "" if patient.id is None else f"Patient/{patient.id}"} - {""}:
+            if found.setdefault(name, patient) != patient:
+                twice.add(name)
+    return {name: patient for name, patient in found.items() if name not in twice}
+
+
+def _meant(named: str, patients: Mapping[str, _Patient]) -> _Patient | None:
+    """Return the patient of a reference: by its URL, or by type and id where it is relative.
+
+    A URL of another server is never taken for a patient with the same id here.
+    """
+    plain = named.partition("/_history/")[0]
+    if plain in patients or "://" not in plain:
+        return patients.get(plain)
+    servers = {name.rpartition("/Patient/")[0] for name in patients if "://" in name}
+    return None if servers else patients.get("/".join(plain.split("/")[-2:]))
 
 
 def _identifiers(
@@ -130,7 +160,7 @@ def _identifiers(
         return []
     own = [] if consent.patient.identifier is None else [consent.patient.identifier]
     named = consent.patient.reference or ""
-    patient = patients.get(named) or patients.get("/".join(named.split("/")[-2:]))
+    patient = _meant(named, patients)
     if named.startswith("#"):
         inside = (one for one in consent.contained if one.get("id") == named[1:])
         patient = next((_Patient.model_validate(one) for one in inside), None)
@@ -145,7 +175,7 @@ def _resources(content: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
         documents: list[Any] = [json.loads(text)]
     except json.JSONDecodeError:
-        documents = [json.loads(line) for line in text.splitlines() if line.strip()]
+        documents = [json.loads(line) for line in text.split("\n") if line.strip()]
     count = 0
     for document in documents:
         for url, resource in _entries(document):

@@ -22,6 +22,7 @@ from federation.errors.enrolment import KeyFileUnsafeError
 from federation.errors.people import OptOutFetchError, OptOutRulesError
 from federation.homes import read_private
 from federation.storage import write_atomic
+from federation.wording import Text
 
 if TYPE_CHECKING:
     import httpx
@@ -32,7 +33,10 @@ LONGEST_TAG = 512
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """When the source last said what its list is, and how it named that list."""
+    """When the source last said what its list is, and how it named that list.
+
+    `url` is the address with how its answer was understood (`_asked`).
+    """
 
     at: str
     url: str
@@ -47,6 +51,7 @@ class Fetched:
     found: SourceList | None
     etag: str
     modified: str
+    asked: str = ""
 
 
 def confirmed_at(data: Path) -> str | None:
@@ -74,8 +79,9 @@ def fetch(data: Path, rules: OptOutRules) -> Fetched:
         If what it answers is not a list of its kind.
     """
     if rules.source is None:
-        raise OptOutRulesError(problems="there is no [source]")
-    answer = _ask(data, rules.source)
+        raise OptOutRulesError(problems=Text(en="there is no [source]", zh="沒有 [source]"))
+    asked = _asked(rules, rules.source)
+    answer = _ask(data, rules.source, asked)
     if answer is None:
         return Fetched(None, "", "")
     content, headers = answer
@@ -86,8 +92,13 @@ def fetch(data: Path, rules: OptOutRules) -> Fetched:
         identifier_system=rules.identifier_system,
     )
     if rules.issuer and rules.source.kind is Kind.AUTO and found.kind is not Kind.SIGNED:
-        raise OptOutFetchError(why="the list is not signed, and issuers are named")
-    return Fetched(found, *(headers.get(n, "")[:LONGEST_TAG] for n in ("etag", "last-modified")))
+        raise OptOutFetchError(
+            why=Text(
+                en="the list is not signed, and issuers are named", zh="名單未簽署,但已指定發行者"
+            )
+        )
+    etag, modified = (headers.get(n, "")[:LONGEST_TAG] for n in ("etag", "last-modified"))
+    return Fetched(found, etag, modified, asked)
 
 
 def confirm(data: Path, source: Source, fetched: Fetched, *, now: datetime) -> None:
@@ -96,7 +107,7 @@ def confirm(data: Path, source: Source, fetched: Fetched, *, now: datetime) -> N
     if fetched.found is None and last is not None:
         state = Confirmed(at, last.url, last.etag, last.modified)
     else:
-        state = Confirmed(at, source.url, fetched.etag, fetched.modified)
+        state = Confirmed(at, fetched.asked, fetched.etag, fetched.modified)
     folder = data / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_atomic(folder / STATE, json.dumps(asdict(state)).encode())
@@ -111,7 +122,14 @@ def _last(data: Path) -> Confirmed | None:
         raise OptOutListError(why=f"{STATE}: {type(error).__name__}") from error
 
 
-def _ask(data: Path, source: Source) -> tuple[bytes, Mapping[str, str]] | None:
+def _asked(rules: OptOutRules, source: Source) -> str:
+    """Return the address and all that decides how its answer is understood, as one text."""
+    issuers = ",".join(sorted(str(one.public_key) for one in rules.issuer))
+    said = (source.url, source.kind.value, source.mode.value, rules.identifier_system or "")
+    return " ".join((*said, issuers))
+
+
+def _ask(data: Path, source: Source, asked: str) -> tuple[bytes, Mapping[str, str]] | None:
     """Return body and headers of the list, None when it is the one we have."""
     import httpx
 
@@ -120,7 +138,7 @@ def _ask(data: Path, source: Source) -> tuple[bytes, Mapping[str, str]] | None:
         context = ssl.create_default_context(
             cafile=None if source.ca_file is None else str(home / source.ca_file)
         )
-        headers = _headers(data, source)
+        headers = _headers(data, source, asked)
     except (OSError, UnicodeDecodeError, KeyFileUnsafeError) as error:
         raise OptOutRulesError(problems=f"[source]: {_why(error)}") from error
     try:
@@ -139,13 +157,13 @@ def _ask(data: Path, source: Source) -> tuple[bytes, Mapping[str, str]] | None:
         raise OptOutFetchError(why=type(error).__name__) from error
 
 
-def _headers(data: Path, source: Source) -> dict[str, str]:
+def _headers(data: Path, source: Source, asked: str) -> dict[str, str]:
     headers = {"Accept": "application/fhir+json, application/json, text/csv, text/plain"}
     if source.token_file is not None:
         token = read_private(data.parent / source.token_file).decode("ascii").strip()
         headers["Authorization"] = f"Bearer {token}"
     last = _last(data)
-    if last is not None and last.url == source.url:
+    if last is not None and last.url == asked:
         if last.etag:
             headers["If-None-Match"] = last.etag
         if last.modified:
@@ -167,7 +185,7 @@ def _body(answer: "httpx.Response", most: int, timeout_s: float) -> bytes:
         if size > most:
             raise OptOutFetchError(why=f"more than {most >> 20} MB")
         if time.monotonic() > until:
-            raise OptOutFetchError(why="it took too long")
+            raise OptOutFetchError(why=Text(en="it took too long", zh="等候過久"))
         parts.append(part)
     return b"".join(parts)
 

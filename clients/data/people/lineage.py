@@ -18,6 +18,7 @@ from pathlib import Path
 
 from federation.domain.ids import RunId, Sha256
 from federation.errors.people import LineageError
+from federation.wording import Text
 
 DATABASE = "lineage.db"
 WAIT_S = 30
@@ -129,7 +130,9 @@ class Lineage:
             If it cannot be written, or nobody is in it; the round must not take place.
         """
         if not trained.patients:
-            raise LineageError(why="it is not said who is in the round")
+            raise LineageError(
+                why=Text(en="it is not said who is in the round", zh="未說明該輪包含哪些人")
+            )
         names = sorted(set(trained.patients))
         digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
         with self._open() as db:
@@ -183,7 +186,7 @@ class Lineage:
         with self._open() as db:
             rows = db.execute(f"{_ROUNDS} AND run = ? ORDER BY id DESC LIMIT 2", (run,)).fetchall()
             if not rows:
-                raise LineageError(why="the run has no round")
+                raise LineageError(why=Text(en="the run has no round", zh="該次執行沒有任何輪次"))
             return _change(db, rows[0], rows[1] if len(rows) > 1 else None)
 
     def changes(self) -> list[RegisterChange]:

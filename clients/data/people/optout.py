@@ -16,19 +16,21 @@ from clients.data.deidentification.deidentify import patient_source
 from clients.data.layout import KEY_FILE
 from clients.data.people.fetching import confirm, confirmed_at, fetch
 from clients.data.people.holdings import open_holdings
-from clients.data.people.keys import check_not_switching
+from clients.data.people.keys import FileKeys, check_not_switching
 from clients.data.people.lineage import Lineage, RegisterChange
-from clients.data.people.lists import Kind, SourceList, is_patient_id, read_file
+from clients.data.people.lists import DELIMITERS, Kind, SourceList, is_patient_id, read_file
 from clients.data.people.pseudonyms import Pseudonyms
 from clients.data.people.register import Mode, OptOuts, Register, Version
 from clients.data.people.representativeness import in_tens, reported
 from clients.data.people.rules import read_rules, trusted_issuers
+from federation.errors.data import PseudonymKeyError
 from federation.errors.people import (
     OptOutRemovalsError,
     OptOutSerialError,
     OptOutSignatureError,
     OptOutStaleError,
 )
+from federation.wording import Text
 
 __all__ = ["OptOuts", "fetch_optouts", "import_optouts", "load_optouts", "optout_report"]
 
@@ -46,12 +48,23 @@ def load_optouts(data: Path, *, now: datetime | None = None) -> OptOuts:
         If a file of it is not what `import_optouts` writes.
     OptOutStaleError
         If it was last confirmed longer ago than the hospital allows.
+    PseudonymKeyError
+        If its names were made with another key than the one that is here.
     RotationUnfinishedError
         If its names are just being switched.
     """
     check_not_switching((data / KEY_FILE).parent)
     _check_fresh(data, now or datetime.now(UTC))
-    return Register(data).current()
+    register = Register(data)
+    found, mark = register.current(), register.mark()
+    if mark is not None and FileKeys(data / KEY_FILE).current().id != mark.key:
+        raise PseudonymKeyError(
+            why=Text(
+                en="the opt-out register was written with another key",
+                zh="退出登記冊是以另一把金鑰寫成",
+            )
+        )
+    return found
 
 
 def import_optouts(
@@ -107,7 +120,12 @@ def take_in(
         If a signed list is old, or a full list takes off unusually many.
     """
     if None not in (mode, found.mode) and mode is not found.mode:
-        raise OptOutSignatureError(why="it is signed for the other of add and replace")
+        raise OptOutSignatureError(
+            why=Text(
+                en="it is signed for the other of add and replace",
+                zh="簽署的模式(新增或取代)與指定的不同",
+            )
+        )
     mode = mode or found.mode or Mode.ADD
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     register = Register(data)
@@ -118,7 +136,7 @@ def take_in(
         _check_serial(register, found)
         gone = len(before.patients - listed) if mode is Mode.REPLACE else 0
         if not many_removals:
-            _check_removals(gone, len(before.patients))
+            _check_removals(gone, len(before.patients), remaining=len(listed))
         if gone:  # who comes back may be taken in again
             with open_holdings(data) as holdings:
                 holdings.read_opted_out_again()
@@ -128,6 +146,7 @@ def take_in(
             kind=f"{origin}-{found.kind.value}",
             serial=found.serial,
             issuer=found.issuer,
+            key=FileKeys(data / KEY_FILE).current().id,
             now=now,
         )
 
@@ -166,14 +185,15 @@ def fetch_optouts(
 def answers(data: Path, lines: Iterable[str], *, now: datetime | None = None) -> list[str]:
     """Return ``yes``, ``no`` or ``unknown`` for each line, a Patient ID: is it on the register?
 
-    ``unknown`` is a line that cannot be a Patient ID. For the hospital's own eyes.
+    ``unknown`` is a line that cannot be a Patient ID, or has several columns: a wrong
+    no would be worse. For the hospital's own eyes.
     """
     optouts = load_optouts(data, now=now)
     names = Pseudonyms.open_or_create(data / KEY_FILE)
 
     def answer(line: str) -> str:
         name = line.strip()
-        if not is_patient_id(name):
+        if not is_patient_id(name) or any(mark in name for mark in DELIMITERS):
             return "unknown"
         return "yes" if names.patient(patient_source(name)) in optouts.patients else "no"
 
@@ -230,6 +250,7 @@ def _check_serial(register: Register, found: SourceList) -> None:
         raise OptOutSerialError(serial=found.serial, accepted=accepted)
 
 
-def _check_removals(gone: int, listed: int) -> None:
-    if gone >= FEWEST_REMOVED and gone > MOST_REMOVED * listed:
+def _check_removals(gone: int, listed: int, *, remaining: int) -> None:
+    is_many = gone >= FEWEST_REMOVED and gone > MOST_REMOVED * listed
+    if is_many or (gone and not remaining):  # an empty answer must not bring everybody back
         raise OptOutRemovalsError(share=round(100 * gone / listed))

@@ -14,9 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from clients.data.layout import STORE
 from clients.data.people.keys import Key, MemoryKeys, create_ring, read_ring
+from federation.errors.data import PseudonymKeyError
+from federation.wording import Text
 
 SHIFT_DAYS = 1825
+NAMED = (STORE, "optout/versions.jsonl", "optout.csv", "lineage.db")
+"""What of a data folder holds names: there, no key is made anew."""
 
 
 class Names:
@@ -97,9 +102,17 @@ class Pseudonyms(Names):
         Raises
         ------
         PseudonymKeyError
-            If the file has another size or can be read by others.
+            If the file has another size or can be read by others, or is missing where
+            names were made with it: a new key would know nobody who opted out.
         """
         if not path.exists():
+            if any((path.parent.parent / name).exists() for name in NAMED):
+                raise PseudonymKeyError(
+                    why=Text(
+                        en="it is missing, and its names are in use here",
+                        zh="金鑰檔遺失,而此處仍有以它產生的假名",
+                    )
+                )
             create_ring(path)
         return cls.open(path)
 

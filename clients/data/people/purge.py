@@ -47,11 +47,12 @@ def purge(data: Path) -> Purged:
             holdings.forget(gone)
             masks = holdings.masks()
             names = {one.instance for one in images} - {one.instance for one in gone}
+        is_known = bool(images)  # an empty catalogue may be the wrong one: nothing is swept then
         return Purged(
             patients=len({one.any_issuer for one in gone}),
             images=len(gone),
-            files=_delete_unnamed(data / STORE, "*/*.dcm", names),
-            masks=_delete_unnamed(data / MASKS, "*.npy", masks),
+            files=_delete_unnamed(data / STORE, "*/*.dcm", names) if is_known else 0,
+            masks=_delete_unnamed(data / MASKS, "*.npy", masks) if is_known else 0,
             prepared=prepared,
         )
 

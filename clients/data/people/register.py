@@ -3,9 +3,11 @@
 ``data/optout/versions.jsonl`` has one line a version, each chained to the one
 before by its digest; the last line names the content of ``data/optout/<hex>.csv``,
 the keyed pseudonyms in force. The list is written before the line that names it,
-so a crash leaves the old version whole. The sources are never kept. A home with
-the single ``optout.csv`` of earlier versions is read as it is and becomes
-version 1 with its first import.
+so a crash leaves the old version whole. The sources are never kept. Beside the keys,
+``keys/optout.mark`` says how far the register had come and under which key, so one
+that was deleted, or put back from an old copy, is noticed. A home with the single
+``optout.csv`` of earlier versions is read as it is and becomes version 1 with its
+first import.
 """
 
 import fcntl
@@ -19,15 +21,18 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 
+from clients.data.layout import KEY_FILE
 from federation.domain.ids import Sha256
 from federation.errors.core import InvalidIdError
 from federation.errors.data import OptOutListError
 from federation.errors.people import OptOutChainError
 from federation.storage import write_atomic
+from federation.wording import Text
 
 FOLDER = "optout"
 CHAIN = "versions.jsonl"
 LEGACY = "optout.csv"
+MARK = "optout.mark"
 HEADER = "pseudonym"
 GENESIS = Sha256.of(b"")
 _LIST = re.compile(rb"pseudonym\n(?:P[0-9a-f]{32}\n)*")
@@ -82,12 +87,22 @@ class Version:
         return Sha256.of(self.as_line())
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the register had come: its newest version and the name of the key of its names."""
+
+    number: int
+    digest: str
+    key: str
+
+
 class Register:
     """The opt-out register of one data folder."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
         self.folder = data / FOLDER
+        self._mark = data / KEY_FILE.with_name(MARK)
 
     def versions(self) -> tuple[Version, ...]:
         """Return every version, oldest first, the chain verified.
@@ -95,15 +110,36 @@ class Register:
         Raises
         ------
         OptOutChainError
-            At the first line that does not follow the one before.
+            At the first line that does not follow the one before, or if versions are
+            missing that were once in force.
         """
         try:
             lines = (self.folder / CHAIN).read_bytes().splitlines()
         except FileNotFoundError:
-            return ()
+            lines = []
         except OSError as error:
             raise OptOutListError(why=type(error).__name__) from error
-        return _verified(lines)
+        found, mark = _verified(lines), self.mark()
+        if mark is not None and mark.number:
+            there = found[mark.number - 1] if len(found) >= mark.number else None
+            if there is None or str(there.digest) != mark.digest:
+                raise OptOutChainError(why=f"version {mark.number} was in force and is missing")
+        return found
+
+    def mark(self) -> Mark | None:
+        """Return how far the register had come, None when nothing was imported since marks are.
+
+        Raises
+        ------
+        OptOutChainError
+            If the mark cannot be read.
+        """
+        try:
+            return Mark(**json.loads(self._mark.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise OptOutChainError(why=MARK) from error
 
     def current(self) -> OptOuts:
         """Return who is on the register now; nobody when nothing was ever imported.
@@ -130,16 +166,18 @@ class Register:
         *,
         mode: Mode,
         kind: str,
+        key: str,
         now: datetime,
         serial: int | None = None,
         issuer: str | None = None,
     ) -> Version:
         """Write the next version and return it; call inside `locked`.
 
-        A list that changes nothing and carries no new serial number makes no version.
+        `key` is the name of the key that the pseudonyms were made with. A list that
+        changes nothing and carries no new serial number makes no version.
         """
         before = self.current()
-        self._migrate(before, now)
+        self._migrate(before, now, key)
         listed = patients if mode is Mode.REPLACE else before.patients | patients
         versions = self.versions()
         if versions and listed == before.patients and serial == _serial(versions, issuer):
@@ -157,17 +195,20 @@ class Register:
             issuer=issuer,
             previous=str(versions[-1].digest if versions else GENESIS),
         )
-        self._write(version, listed)
+        self._write(version, listed, key)
         return version
 
-    def rename(self, step: Callable[[str], str], *, keys: int, now: datetime) -> None:
+    def rename(self, step: Callable[[str], str], *, keys: int, key: str, now: datetime) -> None:
         """Rename everybody on the register under a new key, once for each number of keys."""
         kind = f"renamed-under-{keys}-keys"
         with self.locked():
             before = self.current()
-            self._migrate(before, now)
+            self._migrate(before, now, key)
             versions = self.versions()
-            if not versions or versions[-1].kind == kind:
+            if not versions:
+                return
+            if versions[-1].kind == kind:
+                self._set_mark(versions[-1], key)
                 return
             listed = frozenset(map(step, before.patients))
             changes = {
@@ -182,7 +223,7 @@ class Register:
                 "issuer": None,
                 "previous": str(versions[-1].digest),
             }
-            self._write(replace(versions[-1], **changes), listed)  # type: ignore[arg-type]
+            self._write(replace(versions[-1], **changes), listed, key)  # type: ignore[arg-type]
 
     def last_serial(self, issuer: str) -> int | None:
         """Return the highest serial number accepted of an issuer, None when there is none."""
@@ -199,7 +240,7 @@ class Register:
         finally:
             os.close(descriptor)
 
-    def _migrate(self, before: OptOuts, now: datetime) -> None:
+    def _migrate(self, before: OptOuts, now: datetime, key: str) -> None:
         """Make the list of an earlier version of the platform version 1."""
         if (self.folder / CHAIN).exists() or not (self.data / LEGACY).exists():
             return
@@ -216,18 +257,24 @@ class Register:
             issuer=None,
             previous=str(GENESIS),
         )
-        self._write(first, before.patients)
+        self._write(first, before.patients, key)
         (self.data / LEGACY).unlink()
 
-    def _write(self, version: Version, listed: frozenset[str]) -> None:
+    def _write(self, version: Version, listed: frozenset[str], key: str) -> None:
         write_atomic(self.folder / _name(version.content), _bytes_of_list(listed))
         lines = [one.as_line() for one in self.versions()]
         write_atomic(
             self.folder / CHAIN, b"".join(one + b"\n" for one in [*lines, version.as_line()])
         )
+        self._set_mark(version, key)
         for path in self.folder.glob("*.csv"):
             if path.name != _name(version.content):
                 path.unlink()
+
+    def _set_mark(self, version: Version, key: str) -> None:
+        self._mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mark = Mark(version.number, str(version.digest), key)
+        write_atomic(self._mark, json.dumps(asdict(mark)).encode())
 
 
 def _serial(versions: tuple[Version, ...], issuer: str | None) -> int | None:
@@ -267,6 +314,6 @@ def _bytes_of_list(patients: frozenset[str]) -> bytes:
 
 def _parse(content: bytes, *, number: int) -> OptOuts:
     if content and not _LIST.fullmatch(content):
-        raise OptOutListError(why="a line is not a pseudonym")
+        raise OptOutListError(why=Text(en="a line is not a pseudonym", zh="有一列不是假名"))
     names = frozenset(content.decode("ascii").splitlines()[1:])
     return OptOuts(patients=names, version=Sha256.of(content), number=number)

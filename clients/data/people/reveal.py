@@ -37,6 +37,7 @@ from federation.evidence.dsse import pae
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
 from federation.storage import write_atomic, write_new
+from federation.wording import Text
 
 FOLDER = "reveals"
 PEOPLE = "people.toml"
@@ -147,7 +148,13 @@ class Reveals:
         """
         if not PSEUDONYM.fullmatch(pseudonym):
             raise PseudonymSpellingError()
-        _require(TICKET.fullmatch(ticket), "a ticket is 1 to 40 letters, digits and hyphens")
+        _require(
+            TICKET.fullmatch(ticket),
+            Text(
+                en="a ticket is 1 to 40 letters, digits and hyphens",
+                zh="單號須為 1 至 40 個英文字母、數字或連字號",
+            ),
+        )
         self._check_signer(by, signer)
         draft = Request(
             id=secrets.token_hex(8),
@@ -172,12 +179,15 @@ class Reveals:
             If it is not theirs to approve, or not open any more.
         """
         request = self._open(request_id, now)
-        _require(not request.approved_by, "it was approved before")
-        _require(by != request.asked_by, "the one who asked cannot approve")
+        _require(not request.approved_by, Text(en="it was approved before", zh="先前已核准"))
+        _require(
+            by != request.asked_by,
+            Text(en="the one who asked cannot approve", zh="申請人不得自行核准"),
+        )
         self._check_signer(by, signer)
         _require(
             signer.keyid != self._key_of(request.asked_by).keyid,
-            "both persons have the same key",
+            Text(en="both persons have the same key", zh="兩人的金鑰相同"),
         )
         at = now.isoformat(timespec="seconds")
         draft = replace(request, approved_by=by, approved_at=at)
@@ -203,8 +213,11 @@ class Reveals:
             If none of the candidates has the pseudonym; the request stays open.
         """
         request = self._open(request_id, now)
-        _require(bool(request.approved_by), "nobody has approved it")
-        _require(by in (request.asked_by, request.approved_by), "only the two who signed may")
+        _require(bool(request.approved_by), Text(en="nobody has approved it", zh="尚未有人核准"))
+        _require(
+            by in (request.asked_by, request.approved_by),
+            Text(en="only the two who signed may", zh="僅限申請人與核准人"),
+        )
         self._check_signer(by, signer)
         names = Pseudonyms.open(self.data / KEY_FILE)
         for line in candidates:
@@ -223,39 +236,59 @@ class Reveals:
 
     def _open(self, request_id: str, now: datetime) -> Request:
         """Return a request that may still be used, both signatures checked."""
-        _require(_ID.fullmatch(request_id), "there is no such request")
+        _require(_ID.fullmatch(request_id), Text(en="there is no such request", zh="沒有這份申請"))
         request = self._read(request_id)
         asked = datetime.fromisoformat(request.asked_at)
-        _require(asked <= now < asked + VALID_FOR, "it has expired")
-        _require(not request.used_at, "it was used before")
+        _require(asked <= now < asked + VALID_FOR, Text(en="it has expired", zh="已過期"))
+        _require(not request.used_at, Text(en="it was used before", zh="先前已使用"))
         self._verify(request.asked_by, request.signature, request.question)
         if request.approved_by:
-            _require(request.approved_by != request.asked_by, "both signatures are of one person")
+            self._check_two(request)
             self._verify(request.approved_by, request.approval, request.answer)
         return request
+
+    def _check_two(self, request: Request) -> None:
+        """Refuse one person under two names, also where people.toml was changed since."""
+        asked, approved = request.asked_by, request.approved_by
+        is_same = self._key_of(asked).keyid == self._key_of(approved).keyid
+        _require(
+            asked != approved and not is_same,
+            Text(en="both signatures are of one person", zh="兩份簽章屬於同一人"),
+        )
 
     def _verify(self, name: str, signature: str, message: bytes) -> None:
         try:
             self._key_of(name).verify(bytes.fromhex(signature), pae(PAYLOAD_TYPE, message))
         except (BadSignatureError, ValueError) as error:
-            raise RevealRefusedError(why=f"the signature of {name} does not fit") from error
+            raise RevealRefusedError(
+                why=Text(en=f"the signature of {name} does not fit", zh=f"{name} 的簽章不符")
+            ) from error
 
     def _check_signer(self, name: str, signer: Signer) -> None:
-        _require(signer.keyid == self._key_of(name).keyid, f"the key is not the one of {name}")
+        _require(
+            signer.keyid == self._key_of(name).keyid,
+            Text(en=f"the key is not the one of {name}", zh=f"金鑰不屬於 {name}"),
+        )
 
     def _key_of(self, name: str) -> PublicKey:
         for person in _people(self.data).person:
             if person.name == name:
                 return _public_key(self.data.parent / person.public_key)
-        raise RevealRefusedError(why="the person is not in people.toml")
+        raise RevealRefusedError(
+            why=Text(en="the person is not in people.toml", zh="people.toml 中沒有此人員")
+        )
 
     def _read(self, request_id: str) -> Request:
         try:
             return Request(**json.loads(self._path(request_id).read_bytes()))
         except FileNotFoundError as error:
-            raise RevealRefusedError(why="there is no such request") from error
+            raise RevealRefusedError(
+                why=Text(en="there is no such request", zh="沒有這份申請")
+            ) from error
         except (OSError, ValueError, TypeError) as error:
-            raise RevealRefusedError(why="the request cannot be read") from error
+            raise RevealRefusedError(
+                why=Text(en="the request cannot be read", zh="無法讀取申請")
+            ) from error
 
     def _path(self, request_id: str) -> Path:
         return self.folder / f"{request_id}.json"
@@ -267,21 +300,23 @@ def reason_named(name: str) -> Reason:
         return Reason(name)
     except ValueError as error:
         known = ", ".join(reason.value for reason in Reason)
-        raise RevealRefusedError(why=f"the reason is none of {known}") from error
+        raise RevealRefusedError(
+            why=Text(en=f"the reason is none of {known}", zh=f"事由須為 {known} 之一")
+        ) from error
 
 
 def _people(data: Path) -> _People:
     try:
         text = (data.parent / PEOPLE).read_text(encoding="utf-8")
         people = _People.model_validate(tomllib.loads(text))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise PeopleFileError(problems=why or "unreadable") from error
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
         raise PeopleFileError(problems="; ".join(problems)) from error
+    except (OSError, ValueError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise PeopleFileError(problems=why or "unreadable") from error
     if len({person.name for person in people.person}) < len(people.person):
-        raise PeopleFileError(problems="a name is listed twice")
+        raise PeopleFileError(problems=Text(en="a name is listed twice", zh="有姓名重複"))
     return people
 
 
@@ -300,6 +335,6 @@ def _bytes_of(request: Request) -> bytes:
     return json.dumps(asdict(request), sort_keys=True).encode()
 
 
-def _require(holds: object, why: str) -> None:
+def _require(holds: object, why: Text) -> None:
     if not holds:
         raise RevealRefusedError(why=why)

@@ -7,7 +7,8 @@ given again is known again, because new names go through all keys as well
 1. a new key is written beside the old ones (``keys/pseudonym.next``);
 2. every stored image is written again under its new names into ``dicom.next``;
 3. the switch: ``keys/rotation`` forbids every other reader, then the catalogue,
-   the opt-out register, the lineage book, the store and the key file follow.
+   the opt-out register, the lineage book, the memory of what was fetched, the store
+and the key file follow.
 
 Killed in 1 or 2 nothing has changed for anybody; killed in 3 the next call of
 `rotate` completes it. Dates stay shifted as they were: the oldest key decides.
@@ -36,6 +37,7 @@ from clients.data.people.locks import locked
 from clients.data.people.pseudonyms import Names
 from clients.data.people.register import Register
 from clients.data.people.representativeness import rename_snapshot
+from clients.data.ways_in.transfers import rename_transfers
 from federation.errors.data import StoredImageError
 from federation.storage import write_atomic
 
@@ -127,9 +129,12 @@ class _Rotation:
         """Switch everything to the new names; each step may be done twice."""
         if self.next_key.exists():
             self._rename_catalogue()
-            Register(self.data).rename(self.step.patient, keys=self.version, now=now)
+            Register(self.data).rename(
+                self.step.patient, keys=self.version, key=self.key.id, now=now
+            )
             Lineage(self.data).rename(self.step.patient, keys=self.version)
             rename_snapshot(self.data, self.step.patient, keys=self.version)
+            rename_transfers(self.data, self._content, keys=self.version)
             self._swap_stores()
             write_atomic(self.key_file, self.ring)
             for folder in (OLD_STORE, CACHE):
@@ -170,9 +175,12 @@ class _Rotation:
         return {
             **dict.fromkeys(("patient", "patient_any_issuer"), step.patient),
             **dict.fromkeys(("study", "series", "instance"), step.uid),
-            "content": lambda value: step.content(bytes.fromhex(value)),
+            "content": self._content,
             "pixels": lambda value: step.pixels(bytes.fromhex(value)),
         }
+
+    def _content(self, value: str) -> str:
+        return self.step.content(bytes.fromhex(value))
 
     def _swap_stores(self) -> None:
         store, after, old = (self.data / name for name in (STORE, NEXT_STORE, OLD_STORE))

@@ -91,11 +91,13 @@ def read_rules(data: Path) -> OptOutRules:
         return OptOutRules.model_validate(tomllib.loads(text))
     except FileNotFoundError:
         return OptOutRules()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise OptOutRulesError(problems=str(error)) from error
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
         raise OptOutRulesError(problems="; ".join(problems)) from error
+    except OSError as error:
+        raise OptOutRulesError(problems=error.strerror or type(error).__name__) from error
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: huge numbers too
+        raise OptOutRulesError(problems=str(error)) from error
 
 
 def trusted_issuers(data: Path, rules: OptOutRules) -> Trusted:

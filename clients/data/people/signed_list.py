@@ -20,6 +20,7 @@ from federation.evidence.canonical import canonical, parse
 from federation.evidence.dsse import pae
 from federation.evidence.signing import Signer
 from federation.evidence.verification import Trusted
+from federation.wording import Text
 
 PAYLOAD_TYPE = "application/vnd.trifed.opt-out-list+json"
 ENVELOPE_MARK = b'"payloadType"'
@@ -71,11 +72,18 @@ def read_signed(content: bytes, *, trusted: Trusted) -> SignedList:
     payload, keyid, signature = _envelope(content)
     key = trusted.get(keyid)
     if key is None:
-        raise OptOutSignatureError(why="its key is none of the issuers in optout.toml")
+        raise OptOutSignatureError(
+            why=Text(
+                en="its key is none of the issuers in optout.toml",
+                zh="簽署金鑰不屬於 optout.toml 所列的發行者",
+            )
+        )
     try:
         key.verify(signature, pae(PAYLOAD_TYPE, payload))
     except BadSignatureError as error:
-        raise OptOutSignatureError(why="the signature does not fit") from error
+        raise OptOutSignatureError(
+            why=Text(en="the signature does not fit", zh="簽章不符")
+        ) from error
     return _list(payload, issuer=str(keyid))
 
 
@@ -91,8 +99,10 @@ def _envelope(content: bytes) -> tuple[bytes, Sha256, bytes]:
                 decoded = base64.b64decode(payload, validate=True)
                 return decoded, Sha256(keyid), base64.b64decode(signature, validate=True)
     except (NotCanonicalError, InvalidIdError, binascii.Error, ValueError) as error:
-        raise OptOutSignatureError(why="not an envelope of a list") from error
-    raise OptOutSignatureError(why="not an envelope of a list")
+        raise OptOutSignatureError(
+            why=Text(en="not an envelope of a list", zh="不是已簽署的名單")
+        ) from error
+    raise OptOutSignatureError(why=Text(en="not an envelope of a list", zh="不是已簽署的名單"))
 
 
 def _list(payload: bytes, *, issuer: str) -> SignedList:
@@ -107,5 +117,9 @@ def _list(payload: bytes, *, issuer: str) -> SignedList:
             } if not rest and serial > 0 and all(isinstance(name, str) for name in names):
                 return SignedList(tuple(names), Mode(mode), serial, issuer)
     except (NotCanonicalError, ValueError) as error:
-        raise OptOutSignatureError(why="what was signed is not a list") from error
-    raise OptOutSignatureError(why="what was signed is not a list")
+        raise OptOutSignatureError(
+            why=Text(en="what was signed is not a list", zh="簽署的內容不是名單")
+        ) from error
+    raise OptOutSignatureError(
+        why=Text(en="what was signed is not a list", zh="簽署的內容不是名單")
+    )

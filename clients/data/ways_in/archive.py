@@ -5,6 +5,7 @@ into the inbox. Bodies: `pacs.PacsArchive` (C-FIND with C-GET or C-MOVE) and
 `dicomweb.WebArchive` (QIDO-RS with WADO-RS). `fetch.fetch` drives any of them.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from federation.errors.sources import FetchQueryError
+from federation.wording import Text
 
 IMAGE_MODALITIES = frozenset(
     {
@@ -24,6 +26,8 @@ IMAGE_MODALITIES = frozenset(
 MOST_PATIENTS = 100_000
 MOST_PATIENT_BYTES = 8 * 1024 * 1024
 LONGEST_ID = 64
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_COUNT = re.compile(r"[0-9]{1,9}")
 FORBIDDEN_IN_ID = frozenset("*?\\")
 """Wildcards and the delimiter: a Patient ID in the file is one patient (PS3.4 C.2.2.2)."""
 
@@ -43,7 +47,9 @@ class Query:
 
     def __post_init__(self) -> None:
         if self.first_day and self.last_day and self.first_day > self.last_day:
-            raise FetchQueryError(why="the first day lies after the last")
+            raise FetchQueryError(
+                why=Text(en="the first day lies after the last", zh="起日晚於迄日")
+            )
 
     @property
     def wanted_modalities(self) -> tuple[str, ...]:
@@ -112,6 +118,16 @@ class Archive(Protocol):
         """
 
 
+def is_uid(text: str) -> bool:
+    """Say whether a text can be a UID (PS3.5 9.1); leading zeros happen and are let through."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
+def count_in(text: str) -> int | None:
+    """Return a number of instances, None when an archive says none."""
+    return int(text) if _COUNT.fullmatch(text) else None
+
+
 def read_patients(path: Path) -> tuple[str, ...]:
     """Return the Patient IDs in a file, one a line.
 
@@ -125,7 +141,12 @@ def read_patients(path: Path) -> tuple[str, ...]:
             content = file.read(MOST_PATIENT_BYTES + 1)
         lines = content.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise FetchQueryError(why="the file of Patient IDs cannot be read as UTF-8") from error
+        raise FetchQueryError(
+            why=Text(
+                en="the file of Patient IDs cannot be read as UTF-8",
+                zh="病歷號檔案無法以 UTF-8 讀取",
+            )
+        ) from error
     found = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not found or len(found) > MOST_PATIENTS or len(content) > MOST_PATIENT_BYTES:
         raise FetchQueryError(why=f"the file of Patient IDs needs 1 to {MOST_PATIENTS} lines")

@@ -9,13 +9,19 @@ The only modules that know pynetdicom are this one, `receiver` and `pacs`.
 
 import io
 import logging
+import os
 import socket
 import ssl
+import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
+from pydicom import config as pydicom_config
 from pydicom.uid import UID
 from pynetdicom import AE, _config
 from pynetdicom.dimse import DIMSEServiceProvider
@@ -32,6 +38,10 @@ ASSOCIATE_BYTES = 1024 * 1024
 """The longest PDU before data: 128 contexts with 50 transfer syntaxes each fit."""
 COMMAND_BYTES = 64 * 1024
 WAITING_MESSAGES = 8
+SMALL_BYTES = MEGABYTE
+"""A message above this is not read on while another one waits."""
+IN_MEMORY_BYTES = 16 * MEGABYTE
+"""What comes of an object beyond this goes to disk, so that many senders fit into memory."""
 QUICK_ACK = socket.TCP_QUICKACK
 """A peer that sends in small writes waits 40 ms for each ACK otherwise."""
 TRANSFER_SYNTAXES = (
@@ -51,7 +61,8 @@ class Bounds:
     """What one connection may cost.
 
     `silence_s` bounds the wait for the next bytes inside a PDU and between
-    messages; `pdu_s` bounds one PDU however its bytes trickle.
+    messages; `pdu_s` bounds one PDU however its bytes trickle, `connect_s` each of
+    those before the association stands.
     """
 
     object_bytes: int = 512 * MEGABYTE
@@ -69,6 +80,8 @@ def open_entity(title: str, bounds: Bounds) -> Any:
     log = logging.getLogger("pynetdicom")
     log.propagate = False
     log.setLevel(logging.CRITICAL + 1)
+    for name in ("reading_validation_mode", "writing_validation_mode"):  # they would print values
+        setattr(pydicom_config.settings, name, pydicom_config.IGNORE)
     entity = _Entity(ae_title=title)
     entity.implementation_class_uid = UID(IMPLEMENTATION_UID)
     entity.implementation_version_name = IMPLEMENTATION_NAME
@@ -113,37 +126,99 @@ def echo_context() -> PresentationContext:
     return build_context(Verification)
 
 
-def bound(association: Any, bounds: Bounds) -> None:
-    """Limit one connection; call it when the connection opens, before its first byte is read."""
-    association.dimse = _BoundedMessages(association, bounds)
+def bound(association: Any, bounds: Bounds, *, spool: Path | None = None) -> None:
+    """Limit one connection; call it when the connection opens, before its first byte is read.
+
+    Large objects are held in nameless files in the folder `spool`, in memory without one.
+    """
+    association.dimse = _BoundedMessages(association, bounds, spool)
     connection = association.dul.socket
     connection.socket.settimeout(bounds.silence_s)
     # each message is two small writes: without this every request waits 40 ms for an ACK
     connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.recv = _Reader(connection, bounds).recv
+    connection.recv = _Reader(association, connection, bounds).recv
     _close_always(connection)
+    _end_when_broken(association)
 
 
-class _Bounded(io.BytesIO):
-    """A buffer that holds at most `limit` bytes; `overrun` says whether more came."""
+def _end_when_broken(association: Any) -> None:
+    """Mend pynetdicom's reactor, which dies with a traceback of what a hostile peer sent."""
+    act, dul = association.dul.state_machine.do_action, association.dul
 
-    def __init__(self, limit: int) -> None:
+    def do_action(event: str) -> None:
+        try:
+            act(event)
+        except Exception:  # whatever it was, it ends this connection and nothing else
+            association._kill = True
+            dul.kill_dul()
+            if dul.socket is not None:
+                dul.socket._shutdown_socket()
+
+    dul.state_machine.do_action = do_action
+
+
+class Body(io.BytesIO):
+    """What arrives of one message: at most `limit` bytes, a large one on disk.
+
+    `overrun` says whether more came, `no_room` whether the disk did not take it;
+    nothing is held then.
+    """
+
+    def __init__(self, limit: int, spool: Path | None = None) -> None:
         super().__init__()
-        self.limit, self.size, self.overrun = limit, 0, False
+        self.limit, self.size = limit, 0
+        self.overrun = self.no_room = False
+        self._spool = spool
+        self._file: IO[bytes] | None = None
 
     def write(self, chunk: Any, /) -> int:
         """Hold the chunk, or drop everything once the limit is passed."""
         self.size += len(chunk)
         if self.size > self.limit and not self.overrun:
             self.overrun = True
-            self.seek(0)
-            self.truncate(0)
-        return len(chunk) if self.overrun else super().write(chunk)
+            self._drop()
+        if self.overrun or self.no_room:
+            return len(chunk)
+        try:
+            return self._hold(chunk)
+        except OSError:
+            self.no_room = True
+            self._drop()
+            return len(chunk)
 
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """Yield what came."""
+        if self._file is None:
+            yield self.getbuffer()
+            return
+        self._file.seek(0)
+        while piece := self._file.read(MEGABYTE):
+            yield piece
 
-def too_large(body: object) -> bool:
-    """Say whether the body of a received message passed its limit and was dropped."""
-    return isinstance(body, _Bounded) and body.overrun
+    def close(self) -> None:
+        """Forget what is held."""
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+    def _hold(self, chunk: Any) -> int:
+        if self._file is None:
+            if self.size <= IN_MEMORY_BYTES or self._spool is None:
+                return super().write(chunk)
+            self._file = tempfile.TemporaryFile(dir=self._spool)  # noqa: SIM115  # close() closes it
+            self._file.write(self.getbuffer())
+            self._empty()
+        return self._file.write(chunk)
+
+    def _drop(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                os.ftruncate(self._file.fileno(), 0)
+        self._empty()
+
+    def _empty(self) -> None:
+        self.seek(0)
+        self.truncate(0)
 
 
 class _BoundedMessages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdicom is untyped here
@@ -151,16 +226,27 @@ class _BoundedMessages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdico
 
     message: Any
 
-    def __init__(self, association: Any, bounds: Bounds) -> None:
+    def __init__(self, association: Any, bounds: Bounds, spool: Path | None) -> None:
         super().__init__(association)
         self._object_bytes, self._patience_s = bounds.object_bytes, bounds.answer_s
+        self._spool = spool
+
+    def get_msg(self, block: bool = False) -> Any:
+        """Return the next message, but none to the reactor thread of who asks.
+
+        pynetdicom pauses that thread while an answer is awaited, and sometimes too late:
+        it then takes the answer and drops it, and a series is missing without a word.
+        """
+        if self.assoc.is_requestor and threading.current_thread() is self.assoc:
+            return None, None
+        return super().get_msg(block)
 
     def receive_primitive(self, primitive: Any) -> None:
         """Take in one P-DATA; drop what passes a limit and go on."""
         if self.message is None:
             self.message = DIMSEMessage()
-            self.message.data_set = _Bounded(self._object_bytes)
-            self.message.encoded_command_set = _Bounded(COMMAND_BYTES)
+            self.message.data_set = Body(self._object_bytes, self._spool)
+            self.message.encoded_command_set = Body(COMMAND_BYTES)
         super().receive_primitive(primitive)
         message = self.message
         flood = message is not None and (
@@ -174,18 +260,24 @@ class _BoundedMessages(DIMSEServiceProvider):  # type: ignore[misc]  # pynetdico
     def _keeps_up(self) -> bool:
         """Read nothing more while many messages wait; return False if nobody takes them."""
         deadline = time.monotonic() + self._patience_s
-        while self.msg_queue.qsize() > WAITING_MESSAGES and not self.dul._kill_thread:
+        while self._is_ahead() and not self.dul._kill_thread:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.001)
         return True
 
+    def _is_ahead(self) -> bool:
+        """Say whether more was read than those who take messages can hold."""
+        waiting = self.msg_queue.qsize()
+        is_large = self.message is not None and self.message.data_set.size > SMALL_BYTES
+        return waiting > WAITING_MESSAGES or bool(waiting and is_large)
+
 
 class _Reader:
     """Reads from the socket in large pieces, with limits on size and time."""
 
-    def __init__(self, connection: Any, bounds: Bounds) -> None:
-        self._connection, self._pdu_s = connection, bounds.pdu_s
+    def __init__(self, association: Any, connection: Any, bounds: Bounds) -> None:
+        self._association, self._connection, self._bounds = association, connection, bounds
         self._largest = max(bounds.pdu_bytes + 6, ASSOCIATE_BYTES)
 
     def recv(self, count: int) -> bytearray:
@@ -208,17 +300,25 @@ class _Reader:
         if count > self._largest:
             raise OSError("PDU too long")
         open_socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)  # it lapses, so each time
-        content, deadline = bytearray(count), time.monotonic() + self._pdu_s
-        view, got = memoryview(content), 0
-        while got < count:
-            size = open_socket.recv_into(view[got:])
-            if not size:
-                break
-            got += size
-            if time.monotonic() > deadline:
-                raise TimeoutError
-        view.release()
+        content, deadline = bytearray(count), time.monotonic() + self._patience_s()
+        with memoryview(content) as view:
+            got = 0
+            while got < count:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                open_socket.settimeout(min(left, self._bounds.silence_s))
+                size = open_socket.recv_into(view[got:])
+                if not size:
+                    break
+                got += size
+        open_socket.settimeout(self._bounds.silence_s)
         return content[:got]
+
+    def _patience_s(self) -> float:
+        """Return how long one PDU may take; who is not known yet gets less."""
+        is_known = self._association.is_established
+        return self._bounds.pdu_s if is_known else self._bounds.connect_s
 
 
 def accept_tls(plain: socket.socket, context: ssl.SSLContext, timeout_s: float) -> socket.socket:

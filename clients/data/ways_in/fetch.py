@@ -117,6 +117,9 @@ def _one(
         result.here_before += 1
         return
     listed = archive.instances(series)
+    if series.instances and not listed:  # an archive that contradicts itself is asked again
+        result.missing += series.instances
+        raise ObjectsNotSentError(count=series.instances)
     wanted = {uid: kind for uid, kind in listed.items() if not transfers.has_instance(source, uid)}
     left = set(wanted)
 

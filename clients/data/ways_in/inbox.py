@@ -27,7 +27,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from clients.data.intake.ingest import IngestReport, ingest
-from federation.errors.data import IntakeBusyError
+from federation.errors.data import IntakeBusyError, IntakeDiskError
 from federation.errors.sources import ObjectTooLargeError
 from federation.storage import disk_full_as_error, require_space
 
@@ -37,6 +37,8 @@ BATCH = 256
 MEGABYTE = 1024 * 1024
 RESERVE_BYTES = 256 * MEGABYTE
 """Room that stays free on the disk: below it nothing more is accepted."""
+LOOK_BYTES = 32 * MEGABYTE
+"""How often the room is looked at while a large object comes."""
 PART_LIFE_S = 24 * 3600.0
 BUSY_S = 0.5
 
@@ -81,10 +83,11 @@ class Incoming:
 
     def __init__(self, inbox: "Inbox", largest_bytes: int) -> None:
         self._inbox, self._largest = inbox, largest_bytes
-        self._path = inbox.folder / PARTS / uuid4().hex
+        self._path = inbox.parts / uuid4().hex
         self._digest = hashlib.sha256()
         self.size_bytes = 0
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with _on_disk(inbox.folder, 0):
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._out = os.fdopen(descriptor, "wb")
 
     def __enter__(self) -> Self:
@@ -100,13 +103,15 @@ class Incoming:
         ------
         ObjectTooLargeError
             If the object grows past its limit.
-        DiskFullError
-            If the disk has no room.
+        DiskFullError, IntakeDiskError
+            If the disk has no room, or does not take it.
         """
-        self.size_bytes += len(chunk)
+        before, self.size_bytes = self.size_bytes, self.size_bytes + len(chunk)
         if self.size_bytes > self._largest:
             raise ObjectTooLargeError(megabytes=self._largest // MEGABYTE)
-        with disk_full_as_error(self._inbox.folder, self.size_bytes):
+        if before // LOOK_BYTES != self.size_bytes // LOOK_BYTES:
+            require_space(self._inbox.folder, self._inbox.reserve_bytes)
+        with _on_disk(self._inbox.folder, self.size_bytes):
             self._out.write(chunk)
         self._digest.update(chunk)
 
@@ -115,19 +120,19 @@ class Incoming:
 
         Raises
         ------
-        DiskFullError
-            If the disk has no room.
+        DiskFullError, IntakeDiskError
+            If the disk has no room, or does not take it.
         """
-        with disk_full_as_error(self._inbox.folder, self.size_bytes):
+        name = self._digest.hexdigest()
+        with _on_disk(self._inbox.folder, self.size_bytes):
             self._out.flush()
             os.fsync(self._out.fileno())
             self._out.close()
-        name = self._digest.hexdigest()
-        if self._inbox.holds(name):
-            self._path.unlink()
-        else:
-            self._path.replace(self._inbox.folder / READY / name)
-        self._inbox.names_to_disk(READY)
+            if self._inbox.holds(name):
+                self._path.unlink()
+            else:
+                self._path.replace(self._inbox.folder / READY / name)
+            self._inbox.names_to_disk(READY)
         return name
 
     def discard(self) -> None:
@@ -159,15 +164,21 @@ class Inbox:
         for folder in (self.folder, *(self.folder / part for part in (PARTS, READY, SETTLING))):
             folder.mkdir(mode=0o700, exist_ok=True)
 
+    @property
+    def parts(self) -> Path:
+        """Return the folder of what is still being written."""
+        return self.folder / PARTS
+
     def receive(self) -> Incoming:
         """Return a new object to write.
 
         Raises
         ------
-        DiskFullError
-            If less than the reserve is free on the disk.
+        DiskFullError, IntakeDiskError
+            If less than the reserve is free on the disk, or it takes nothing.
         """
-        require_space(self.folder, self.reserve_bytes)
+        with _on_disk(self.folder, self.reserve_bytes):
+            require_space(self.folder, self.reserve_bytes)
         return Incoming(self, self.largest_bytes)
 
     def put(self, chunks: Iterable[bytes | memoryview]) -> str:
@@ -175,7 +186,7 @@ class Inbox:
 
         Raises
         ------
-        ObjectTooLargeError, DiskFullError
+        ObjectTooLargeError, DiskFullError, IntakeDiskError
             As `Incoming.write`; nothing is kept then.
         """
         with self.receive() as incoming:
@@ -266,6 +277,16 @@ class Inbox:
                     Path(entry.path).unlink()
             except FileNotFoundError:
                 continue  # its writer finished it meanwhile
+
+
+@contextmanager
+def _on_disk(folder: Path, needed_bytes: int) -> Iterator[None]:
+    """Turn what the disk answers inside the block into a coded error; it names no path."""
+    try:
+        with disk_full_as_error(folder, needed_bytes):
+            yield
+    except OSError as error:
+        raise IntakeDiskError(why=error.strerror or type(error).__name__) from error
 
 
 def _locked(descriptor: int, stop: Event) -> bool:

@@ -18,6 +18,7 @@ from clients.data.ways_in.sources import (
     web_of,
 )
 from federation.errors.sources import FetchQueryError, ReceiverRunsError
+from federation.wording import Text
 
 
 @contextmanager
@@ -38,12 +39,18 @@ def opened(
     source = sources.named(name)
     if isinstance(source, WebSource):
         if via not in (None, Via.WADO):
-            raise FetchQueryError(why="a DICOMweb source is fetched from by wado")
+            raise FetchQueryError(
+                why=Text(
+                    en="a DICOMweb source is fetched from by wado", zh="DICOMweb 來源須以 wado 擷取"
+                )
+            )
         with WebArchive(web_of(source, home), inbox) as archive:
             yield archive
         return
     if via is Via.WADO:
-        raise FetchQueryError(why="a PACS is fetched from by get or move")
+        raise FetchQueryError(
+            why=Text(en="a PACS is fetched from by get or move", zh="PACS 須以 get 或 move 擷取")
+        )
     pacs = pacs_of(source, home)
     if via is not Via.MOVE:
         with PacsArchive(pacs, inbox) as found:

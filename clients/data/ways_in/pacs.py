@@ -8,14 +8,17 @@ this node's own receiver, which the caller starts. Answers are bounded in number
 
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pynetdicom import build_role, evt
 from pynetdicom.presentation import PresentationContext, build_context
@@ -32,21 +35,28 @@ from pynetdicom.sop_class import Verification
 
 from clients.data.intake.screening import IMAGE_CLASSES
 from clients.data.ways_in import dimse
-from clients.data.ways_in.archive import Instances, Query, Received, Series
+from clients.data.ways_in.archive import Instances, Query, Received, Series, count_in, is_uid
 from clients.data.ways_in.dimse import TRANSFER_SYNTAXES, Bounds
 from clients.data.ways_in.inbox import Inbox
 from clients.data.ways_in.receiver import OUT_OF_RESOURCES, SUCCESS, status_of, store_object
 from federation.errors.base import PlatformError
+from federation.errors.data import IntakeDiskError
 from federation.errors.machine import DiskFullError
 from federation.errors.sources import PacsRefusedError, PacsUnreachableError
+from federation.wording import Text
 
 MOST_ANSWERS = 1_000_000
+ANSWER_BYTES = 1024 * 1024
+"""The longest answer to a question; lists of failed instances are the longest."""
 UIDS_A_REQUEST = 100
 MOST_CONTEXTS = 127
 """128 less the one of the request itself (PS3.8 9.3.2.2: odd numbers up to 255)."""
 PENDING = (0xFF00, 0xFF01)
 PARTLY = 0xB000
 """Sub-operations complete, one or more failures (PS3.4 C.4.2.1.5)."""
+CHARSETS = ("utf-8", "cp950", "gb18030", "euc_kr", "euc_jp", "latin-1")
+"""How a Patient ID beyond ASCII may be spelled, whatever the answer says of itself."""
+Picked = TypeVar("Picked")
 
 
 class Via(Enum):
@@ -158,8 +168,7 @@ class PacsArchive:
     def instances(self, series: Series) -> Instances:
         """Return the instances of a series with their SOP classes."""
         keys = _keys("IMAGE", series, SOPInstanceUID="", SOPClassUID="")
-        answers = self._find(keys)
-        return {_text(one, "SOPInstanceUID"): _text(one, "SOPClassUID") for one in answers}
+        return dict(self._find(keys, self._instance))
 
     def retrieve(
         self, series: Series, wanted: Instances, *, whole: bool, received: Received
@@ -183,10 +192,10 @@ class PacsArchive:
                 keys.StudyInstanceUID = ""
                 keys.StudyDate, keys.PatientID = query.days, patient
                 keys.ModalitiesInStudy = modality
-                for answer in self._find(keys):
-                    mine = not patient or _text(answer, "PatientID") == patient
-                    if mine and query.wants_day(_text(answer, "StudyDate")):
-                        yield _text(answer, "StudyInstanceUID")
+                for whose, day, study in self._find(keys, self._study):
+                    mine = not patient or patient in whose
+                    if mine and query.wants_day(day):
+                        yield study
 
     def _series(self, study: str) -> Iterator[Series]:
         keys = Dataset()
@@ -194,35 +203,56 @@ class PacsArchive:
         keys.StudyInstanceUID, keys.SeriesInstanceUID = study, ""
         keys.Modality = keys.BodyPartExamined = ""
         keys.NumberOfSeriesRelatedInstances = None
-        for one in self._find(keys):
-            count = _text(one, "NumberOfSeriesRelatedInstances")
-            yield Series(
-                study=study,
-                uid=_text(one, "SeriesInstanceUID"),
-                modality=_text(one, "Modality"),
-                body_part=_text(one, "BodyPartExamined").upper(),
-                instances=int(count) if count.isdigit() else None,
-            )
+        yield from self._find(keys, lambda answer: self._one_series(study, answer))
 
-    def _find(self, keys: Dataset) -> list[Dataset]:
-        """Return the answers of a C-FIND; one that was cut off is asked once more."""
+    def _study(self, answer: Dataset) -> tuple[frozenset[str], str, str]:
+        """Return how the Patient ID may read, the study date and the study's UID."""
+        uid = self._uid(answer, "StudyInstanceUID")
+        return _spellings(answer, "PatientID"), _text(answer, "StudyDate"), uid
+
+    def _one_series(self, study: str, answer: Dataset) -> Series:
+        return Series(
+            study=study,
+            uid=self._uid(answer, "SeriesInstanceUID"),
+            modality=_text(answer, "Modality"),
+            body_part=_text(answer, "BodyPartExamined").upper(),
+            instances=count_in(_text(answer, "NumberOfSeriesRelatedInstances")),
+        )
+
+    def _instance(self, answer: Dataset) -> tuple[str, str]:
+        kind = _text(answer, "SOPClassUID")
+        return self._uid(answer, "SOPInstanceUID"), kind if is_uid(kind) else ""
+
+    def _uid(self, answer: Dataset, keyword: str) -> str:
+        """Return a UID, which becomes a key of the next question: anything else is refused."""
+        uid = _text(answer, keyword)
+        if not is_uid(uid):
+            raise _refused(self._pacs, "C-FIND", "an answer without a UID")
+        return uid
+
+    def _find(self, keys: Dataset, pick: Callable[[Dataset], Picked]) -> list[Picked]:
+        """Return what `pick` takes of each answer; a C-FIND that was cut off is asked once more."""
         fresh = self._asking is None or not self._asking.is_established
         try:
-            return self._find_once(keys)
+            return self._find_once(keys, pick)
         except PacsRefusedError:
             if fresh or self._asking is None or self._asking.is_established:
                 raise
-        return self._find_once(keys)
+        return self._find_once(keys, pick)
 
-    def _find_once(self, keys: Dataset) -> list[Dataset]:
+    def _find_once(self, keys: Dataset, pick: Callable[[Dataset], Picked]) -> list[Picked]:
         if self._asking is None or not self._asking.is_established:
             self._held.close()
             context = build_context(Find)
-            self._asking = self._held.enter_context(_association(self._pacs, [context]))
+            bounds = replace(self._pacs.bounds, object_bytes=ANSWER_BYTES)
+            asked = replace(self._pacs, bounds=bounds)
+            self._asking = self._held.enter_context(_association(asked, [context]))
         found = []
         for status, answer in self._asking.send_c_find(keys, Find):
-            if status and status.Status in PENDING and answer is not None:
-                found.append(answer)
+            if status and status.Status in PENDING:
+                if answer is None:
+                    raise _refused(self._pacs, "C-FIND", "an answer that cannot be read")
+                found.append(pick(answer))
                 if len(found) > MOST_ANSWERS:
                     raise _refused(self._pacs, "C-FIND", "more answers than can be handled")
             else:
@@ -238,7 +268,9 @@ class PacsArchive:
         contexts = [build_context(Get), *_storage_contexts(sorted(classes))]
         roles = [build_role(kind, scp_role=True) for kind in sorted(classes)]
         handlers = [(evt.EVT_C_STORE, store)]
-        with _association(self._pacs, contexts, roles=roles, handlers=handlers) as association:
+        with _association(
+            self._pacs, contexts, roles=roles, handlers=handlers, spool=self._inbox.parts
+        ) as association:
             for status, _ in association.send_c_get(keys, Get):
                 _check_retrieval(self._pacs, status, "C-GET")
 
@@ -260,8 +292,7 @@ def _arrived_elsewhere(last: Dataset, answer: Dataset, part: list[str]) -> list[
 
     Nothing, unless the counters of the last answer cover everything asked for.
     """
-    failed = answer.get("FailedSOPInstanceUIDList") or []
-    failed = {failed} if isinstance(failed, str) else set(failed)
+    failed = set(_text(answer, "FailedSOPInstanceUIDList").split("\\"))
     sent = int(last.get("NumberOfCompletedSuboperations") or 0)
     sent += int(last.get("NumberOfWarningSuboperations") or 0)
     there = [uid for uid in part if uid not in failed]
@@ -271,7 +302,7 @@ def _arrived_elsewhere(last: Dataset, answer: Dataset, part: list[str]) -> list[
 def _store(inbox: Inbox, event: Any, received: Received) -> int:
     try:
         store_object(inbox, event)
-    except DiskFullError:
+    except (DiskFullError, IntakeDiskError):
         return OUT_OF_RESOURCES
     except PlatformError as error:
         return status_of(error)
@@ -295,9 +326,26 @@ def _keys(level: str, series: Series, **more: object) -> Dataset:
     return keys
 
 
+def _bytes(answer: Dataset, keyword: str) -> bytes:
+    """Return a value as it came: decoding what a stranger sent may fail in many ways."""
+    tag = tag_for_keyword(keyword)
+    element = answer.get_item(tag) if tag is not None and tag in answer else None
+    value = element.value if isinstance(element, RawDataElement) else None
+    return value.strip(b" \0") if isinstance(value, bytes) else b""
+
+
 def _text(answer: Dataset, keyword: str) -> str:
-    value = answer.get(keyword)
-    return "" if value is None else str(value).strip(" \0")
+    """Return a value of digits, capitals and dots; what is beyond ASCII becomes a mark."""
+    return _bytes(answer, keyword).decode("ascii", "replace")
+
+
+def _spellings(answer: Dataset, keyword: str) -> frozenset[str]:
+    """Return how a value reads in each character set in which it can be read."""
+    value, found = _bytes(answer, keyword), set[str]()
+    for charset in CHARSETS:
+        with suppress(UnicodeDecodeError):
+            found.add(value.decode(charset).strip())
+    return frozenset(found)
 
 
 @contextmanager
@@ -307,13 +355,14 @@ def _association(
     *,
     roles: list[Any] | None = None,
     handlers: list[Any] | None = None,
+    spool: Path | None = None,
 ) -> Iterator[Any]:
     """Open an association, bounded and quiet, and release it at the end."""
     entity, connected = dimse.open_entity(pacs.calling_ae_title, pacs.bounds), Event()
 
     def opened(event: Any) -> None:
         connected.set()
-        dimse.bound(event.assoc, pacs.bounds)
+        dimse.bound(event.assoc, pacs.bounds, spool=spool)
 
     association = entity.associate(
         _address(pacs),
@@ -342,8 +391,10 @@ def _address(pacs: Pacs) -> str:
     """Return the address of a PACS: pynetdicom takes no names without a dot."""
     try:
         found = socket.getaddrinfo(pacs.host, pacs.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise PacsUnreachableError(source=pacs.name, why="its host name is unknown") from error
+    except (OSError, ValueError) as error:  # ValueError: no name at all
+        raise PacsUnreachableError(
+            source=pacs.name, why=Text(en="its host name is unknown", zh="查無此主機名稱")
+        ) from error
     return str(found[0][4][0])
 
 

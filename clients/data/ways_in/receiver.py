@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,6 +31,7 @@ from clients.data.ways_in import dimse
 from clients.data.ways_in.dimse import Bounds
 from clients.data.ways_in.inbox import MEGABYTE, Inbox
 from federation.errors.base import PlatformError
+from federation.errors.data import IntakeDiskError
 from federation.errors.machine import DiskFullError, PortTakenError
 from federation.errors.sources import (
     NotAnObjectError,
@@ -38,6 +40,7 @@ from federation.errors.sources import (
     ReceiverRunsError,
     TooManyAssociationsError,
 )
+from federation.storage import no_room
 
 SUCCESS, OUT_OF_RESOURCES, REFUSED = 0x0000, 0xA700, 0xC500
 LOCK = "receiver.lock"
@@ -140,7 +143,7 @@ class Receiver:
                 evt_handlers=[
                     (evt.EVT_C_STORE, self._store),
                     (evt.EVT_C_ECHO, _echo),
-                    (evt.EVT_CONN_OPEN, _bound, [settings.bounds]),
+                    (evt.EVT_CONN_OPEN, _bound, [settings.bounds, self._inbox]),
                     (evt.EVT_REJECTED, self._rejected),
                     (evt.EVT_CONN_CLOSE, self._ended),
                 ],
@@ -154,17 +157,19 @@ class Receiver:
 
     def _store(self, event: Any) -> int:
         """Keep one object; return the status of the answer."""
-        self._storing += 1
+        with self._lock:
+            self._storing += 1
         try:
             store_object(self._inbox, event)
-        except DiskFullError as error:
+        except (DiskFullError, IntakeDiskError) as error:
             self.refused(error)
             return OUT_OF_RESOURCES
         except PlatformError as error:
             self.refused(error)
             return status_of(error)
         finally:
-            self._storing -= 1
+            with self._lock:
+                self._storing -= 1
         with self._lock:
             self.counts["received"] += 1
         self._received(str(event.request.AffectedSOPInstanceUID))
@@ -213,15 +218,18 @@ def store_object(inbox: Inbox, event: Any) -> None:
         If the disk has no room.
     """
     body = event.request.DataSet
-    if dimse.too_large(body):
-        raise ObjectTooLargeError(megabytes=body.limit // MEGABYTE)
-    if body is None or not body.getbuffer().nbytes:
+    if not isinstance(body, dimse.Body) or not body.size:
         raise NotAnObjectError()
-    try:
-        meta = encode_file_meta(event.file_meta)
-    except (AttributeError, ValueError, TypeError) as error:
-        raise NotAnObjectError() from error
-    inbox.put([PREAMBLE, meta, body.getbuffer()])
+    with body:
+        if body.overrun:
+            raise ObjectTooLargeError(megabytes=body.limit // MEGABYTE)
+        if body.no_room:
+            raise no_room(inbox.folder, body.size)
+        try:
+            meta = encode_file_meta(event.file_meta)
+        except (AttributeError, ValueError, TypeError) as error:
+            raise NotAnObjectError() from error
+        inbox.put(chain((PREAMBLE, meta), body.pieces()))
 
 
 def status_of(error: PlatformError) -> int:
@@ -254,8 +262,8 @@ def _echo(_: Any) -> int:
     return SUCCESS
 
 
-def _bound(event: Any, bounds: Bounds) -> None:
-    dimse.bound(event.assoc, bounds)
+def _bound(event: Any, bounds: Bounds, inbox: Inbox) -> None:
+    dimse.bound(event.assoc, bounds, spool=inbox.parts)
 
 
 def _guarded(receiver: Receiver, settings: ReceiverSettings) -> type[Any]:

@@ -7,10 +7,12 @@ they name. Paths are relative to the home. Unknown keys are refused.
 
 import ssl
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from federation.errors.base import PlatformError, ProblemsFound
 from federation.errors.sources import (
@@ -20,6 +22,7 @@ from federation.errors.sources import (
     SourceUnknownError,
     TlsFilesError,
 )
+from federation.wording import Text
 
 if TYPE_CHECKING:
     from clients.data.ways_in.dicomweb import Web
@@ -84,6 +87,8 @@ TEMPLATE = """# Where this hospital's images come from. Paths are relative to th
 AeTitle = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$")]
 """1 to 16 printable characters without backslash (PS3.5 6.2, VR AE)."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:%-]([A-Za-z0-9._:%-]{0,251}[A-Za-z0-9_:%-])?$")]
+"""A host name or an address; whether there is one of that name is seen when it is asked."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Megabytes = Annotated[int, Field(ge=1, le=65536)]
@@ -97,7 +102,7 @@ class PacsSource(_Part):
     """A `[[pacs]]` table."""
 
     name: Name
-    host: str = Field(min_length=1, max_length=253)
+    host: Host
     port: Port
     ae_title: AeTitle
     calling_ae_title: AeTitle
@@ -127,7 +132,12 @@ class WebSource(_Part):
 
     @model_validator(mode="after")
     def _check_token(self) -> Self:
-        host = self.url.split("/")[2].rsplit(":", 1)[0].strip("[]")
+        try:
+            found = urlsplit(self.url)
+            host, _ = found.hostname or "", found.port
+            host.encode("idna")
+        except ValueError as error:
+            raise ValueError("the url names no host that can be asked") from error
         if self.token_file and self.url.startswith("http:") and host not in LOOPBACK:
             raise ValueError("a token travels by https only")
         return self
@@ -140,7 +150,7 @@ class ReceiverSource(_Part):
     port: Port
     allowed_callers: list[AeTitle] = Field(min_length=1)
     allowed_hosts: list[str] = []
-    host: str = "0.0.0.0"  # noqa: S104  # modalities are other machines; callers are checked
+    host: Host = "0.0.0.0"  # noqa: S104  # modalities are other machines; callers are checked
     max_associations: int = Field(default=8, ge=1, le=256)
     max_object_mb: Megabytes = 512
     max_pdu_kb: int = Field(default=256, ge=16, le=16384)
@@ -156,13 +166,21 @@ class ReceiverSource(_Part):
             raise ValueError("tls_client_ca needs tls_certificate")
         return self
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: list[str]) -> list[str]:
+        try:
+            return [str(ip_address(host)) for host in hosts]
+        except ValueError as error:
+            raise ValueError("allowed_hosts takes addresses such as 10.1.2.3, no names") from error
+
 
 class StowSource(_Part):
     """The `[stow]` table."""
 
     port: Port
     token_file: Path
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     max_object_mb: Megabytes = 512
@@ -249,8 +267,6 @@ def read_sources(home: Path) -> Sources:
         return Sources.model_validate(found)
     except FileNotFoundError:
         return Sources()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SourcesFileError(why=str(error)) from error
     except ValidationError as error:
         problems: list[PlatformError] = [
             SourcesFileError(
@@ -259,6 +275,10 @@ def read_sources(home: Path) -> Sources:
             for one in error.errors(include_input=False)
         ]
         raise problems[0] if len(problems) == 1 else ProblemsFound(problems) from error
+    except OSError as error:
+        raise SourcesFileError(why=error.strerror or type(error).__name__) from error
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: huge numbers too
+        raise SourcesFileError(why=str(error)) from error
 
 
 def pacs_of(source: PacsSource, home: Path) -> "Pacs":
@@ -362,7 +382,12 @@ def read_secret(path: Path, *, setting: str) -> str:
     _check_private(path, setting=setting)
     content = path.read_bytes()[: LONGEST_TOKEN + 1].strip()
     if not 0 < len(content) <= LONGEST_TOKEN or not all(32 < one < 127 for one in content):
-        raise SecretFileError(setting=setting, why="it does not hold one line of plain characters")
+        raise SecretFileError(
+            setting=setting,
+            why=Text(
+                en="it does not hold one line of plain characters", zh="內容須為單獨一行的一般字元"
+            ),
+        )
     return content.decode("ascii")
 
 

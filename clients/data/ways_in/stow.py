@@ -9,6 +9,7 @@ Without TLS only this machine may connect.
 
 import asyncio
 import hmac
+import logging
 import socket
 import threading
 from collections import Counter
@@ -17,11 +18,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from clients.data.ways_in.inbox import Inbox, Incoming
 from clients.data.ways_in.multipart import (
@@ -34,6 +37,7 @@ from clients.data.ways_in.multipart import (
 )
 from clients.data.ways_in.part10 import HEAD_BYTES, FileMeta, file_meta
 from federation.errors.base import PlatformError
+from federation.errors.data import IntakeDiskError
 from federation.errors.machine import DiskFullError, PortTakenError
 from federation.errors.sources import (
     MultipartError,
@@ -41,11 +45,14 @@ from federation.errors.sources import (
     ObjectTooLargeError,
     TokenRefusedError,
 )
+from federation.wording import Text
 
 JSON = "application/dicom+json"
 STORAGE = "1.2.840.10008.5.1.4.1.1."
 PROCESSING_FAILURE, CLASS_NOT_SUPPORTED = 0x0110, 0x0122
 OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0xA700, 0xC000
+HEADERS_S = 10.0
+"""How long a sender may take to say what it wants."""
 HANG_UP = {"Connection": "close"}
 """With every refusal: the rest of what is being sent is not read."""
 
@@ -134,7 +141,9 @@ class StowApplication:
                 await self._take(request, Multipart(boundary, self._settings.limits), answer)
         except (MultipartError, TimeoutError, ClientDisconnect) as error:
             problem = (
-                error if isinstance(error, MultipartError) else MultipartError(why="it broke off")
+                error
+                if isinstance(error, MultipartError)
+                else MultipartError(why=Text(en="it broke off", zh="傳輸中斷"))
             )
             if not answer.stored:
                 return self._refused(problem, 400)
@@ -222,7 +231,7 @@ class _Part:
 
     def reason(self, error: PlatformError) -> int:
         """Return the Failure Reason of a part (PS3.18 I.2.2.1)."""
-        if isinstance(error, DiskFullError):
+        if isinstance(error, (DiskFullError, IntakeDiskError)):
             return OUT_OF_RESOURCES
         if isinstance(error, ObjectTooLargeError):
             return PROCESSING_FAILURE
@@ -241,6 +250,26 @@ class _Part:
             do()
         except PlatformError as error:
             self._failed = error
+
+
+class _Patient(H11Protocol):
+    """One connection, closed when nothing is asked on it: idle ones would keep others out."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        self.loop.call_later(HEADERS_S, self._look)
+
+    def _look(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.IDLE:
+            self.transport.close()
+        else:
+            self._look_later()
 
 
 class StowServer:
@@ -267,10 +296,11 @@ class StowServer:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self.application.asgi,
-                http="h11",
+                http=_Patient,
                 ws="none",
                 lifespan="off",
                 log_config=None,
+                log_level=logging.CRITICAL + 1,  # it would print what strangers send
                 access_log=False,
                 server_header=False,
                 limit_concurrency=settings.requests * 4,

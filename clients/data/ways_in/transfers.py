@@ -10,6 +10,8 @@ import hashlib
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
@@ -24,7 +26,9 @@ CREATE TABLE IF NOT EXISTS series (
     instances INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (file TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS keys (version INTEGER NOT NULL) STRICT;
 """
+_NAMED = (("instances", "instance"), ("series", "series"), ("files", "file"))
 
 
 class Transfers:
@@ -102,3 +106,20 @@ class Transfers:
     def _write(self, statement: str, *values: object) -> None:
         with self._lock:
             self._db.execute(statement, values)
+
+
+def rename_transfers(data: Path, step: Callable[[str], str], *, keys: int) -> None:
+    """Rename everything remembered under a new key, once for each number of keys."""
+    path = data / DATABASE
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as db:
+        db.executescript(_TABLES)
+        db.create_function("renamed", 1, step, deterministic=True)
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("SELECT version FROM keys").fetchone() != (keys,):
+            for table, column in _NAMED:
+                db.execute(f"UPDATE {table} SET {column} = renamed({column})")  # noqa: S608
+            db.execute("DELETE FROM keys")
+            db.execute("INSERT INTO keys VALUES (?)", (keys,))
+        db.execute("COMMIT")

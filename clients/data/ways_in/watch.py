@@ -232,17 +232,18 @@ def is_wanted(path: Path) -> bool:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield a file, or the files below a folder, one folder's names in hand, links left out."""
+    """Yield a file, or the files below a folder, links left out; however deep it goes."""
     if _standing(folder) is not None:
         yield folder
         return
-    with suppress(OSError), os.scandir(folder) as entries:  # a folder may vanish at any time
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if not entry.name.startswith("."):
-                    yield from files_below(Path(entry.path))
-            elif entry.is_file(follow_symlinks=False):
-                yield Path(entry.path)
+    folders = [folder]
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:  # it may vanish any time
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    yield Path(entry.path)
+                elif entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                    folders.append(Path(entry.path))
 
 
 def _standing(path: Path) -> Standing | None:

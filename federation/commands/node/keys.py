@@ -52,6 +52,7 @@ REQUEST = Text(
     en="{id}  {state}  {reason}  asked by {asked_by} {asked_at}  approved by {approver}",
     zh="{id}  {state}  {reason}  申請:{asked_by} {asked_at}  核准:{approver}",
 )
+NO_REQUEST = Text(en="No request was made.", zh="沒有任何申請。")
 STATES = {
     "open": Text(en="waits for approval", zh="待核准"),
     "approved": Text(en="approved", zh="已核准"),
@@ -180,6 +181,8 @@ def requests(home: Home, json_: Json = False) -> None:
     shown = [{**plain(one), "state": _state_of(one, now())} for one in listed]
     if json_:
         emit(shown)
+    elif not shown:
+        say(NO_REQUEST)
     for one in () if json_ else shown:
         approver = one["approved_by"] or "-"
         say(REQUEST, **{**one, "state": t(STATES[one["state"]]), "approver": approver})

@@ -75,6 +75,11 @@ SEEN = Text(
     zh="  {run} 第 {round} 輪  {at}  {state}  模型 {model}  版本 {version}",
 )
 PERSON = Text(en="Entry {number}:", zh="第 {number} 筆:")
+ANSWERS = {
+    "yes": Text(en="yes", zh="已退出"),
+    "no": Text(en="no", zh="未退出"),
+    "unknown": Text(en="unknown", zh="無法辨識"),
+}
 NAMED = Text(en="{run} is written down as {version}.", zh="已記錄 {run} 為 {version}。")
 VERSION = Text(
     en="Write down which model version a run became.", zh="記錄某次執行成為哪一個模型版本。"
@@ -158,7 +163,7 @@ def optout_check(home: Home, patient_ids: PatientIds = Path("-"), json_: Json = 
         emit([{"line": number, "answer": answer} for number, answer in enumerate(found, 1)])
         return
     for number, answer in enumerate(found, 1):
-        typer.echo(f"{number}\t{answer}")
+        typer.echo(f"{number}\t{t(ANSWERS[answer])}")
 
 
 @optout_app.command("report", help=t(REPORT))

@@ -79,6 +79,14 @@ SOURCE_OK = Text(en="{name}: answers", zh="{name}:連線正常")
 SOURCE_BAD = Text(en="{name}: [{code}] {what}", zh="{name}:[{code}] {what}")
 NO_SOURCE = Text(en="No source is configured.", zh="尚未設定來源。")
 NONE = Text(en="none", zh="無")
+NO_FOLDER = Text(
+    en="Name a folder, here or under [watch] in sources.toml.",
+    zh="請指定資料夾,或於 sources.toml 的 [watch] 設定。",
+)
+OWN_FOLDER = Text(
+    en="That folder holds this node's own data: watching it would never end.",
+    zh="該資料夾含有本節點自己的資料,監看將無止境。",
+)
 
 app = typer.Typer()
 sources_app = typer.Typer(help=t(SOURCES), no_args_is_help=True)
@@ -105,11 +113,12 @@ def watch(
     from clients.data.ways_in.sources import WatchSource
     from clients.data.ways_in.transfers import Transfers
     from clients.data.ways_in.watch import Pace, Watcher
-    from federation.errors.sources import FetchQueryError
 
     wanted = _sources(home).watch or (None if folder is None else WatchSource(folder=folder))
     if wanted is None:
-        raise FetchQueryError(why="no folder is named")
+        raise typer.BadParameter(t(NO_FOLDER))
+    watched = (folder or home / wanted.folder).absolute()
+    _check_not_ours(watched, data_of(home))
     pace = Pace(settle_s=wanted.settle_s, rescan_s=wanted.rescan_s)
     with (
         _stoppable() as stop,
@@ -117,7 +126,7 @@ def watch(
         Transfers(data_of(home)) as transfers,
     ):
         watcher = Watcher(
-            folder=(folder or home / wanted.folder).absolute(),
+            folder=watched,
             inbox=drainer.inbox,
             transfers=transfers,
             drainer=drainer,
@@ -267,6 +276,13 @@ def sources_template() -> None:
 
 
 app.add_typer(sources_app, name="sources")
+
+
+def _check_not_ours(folder: Path, data: Path) -> None:
+    """Refuse a folder in which the inbox lies, or which lies in the node's data."""
+    there, ours = folder.resolve(), data.resolve()
+    if ours.is_relative_to(there) or there.is_relative_to(ours):
+        raise typer.BadParameter(t(OWN_FOLDER))
 
 
 def _sources(home: Path) -> "Sources":

@@ -146,3 +146,42 @@ def test_files_are_for_their_owner_and_name_nobody(tmp_path: Path) -> None:
     (pack,) = packs(tmp_path)
     assert pack.parent.stat().st_mode & 0o077 == 0
     assert digest(1) not in str(pack)
+
+
+def test_a_pack_that_was_swapped_for_another_is_prepared_anew(tmp_path: Path) -> None:
+    loaded(tmp_path, [1, 2])
+    (one,) = packs(tmp_path)
+    loaded(tmp_path, [3, 4])
+    (other,) = set(packs(tmp_path)) - {one}
+    kept = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(kept)
+    assert loaded(tmp_path, [1, 2])[0] == [1, 2]
+    assert loaded(tmp_path, [3, 4])[0] == [3, 4]
+
+
+def test_arrays_that_were_changed_are_prepared_anew(tmp_path: Path) -> None:
+    loaded(tmp_path, [1, 2])
+    (pack,) = packs(tmp_path)
+    content = bytearray(pack.read_bytes())
+    rows = np.load(pack)
+    at = len(content) - 3 * cache.DIGEST_BYTES - rows.nbytes
+    content[at : at + rows.nbytes] = bytes(rows.nbytes)
+    pack.write_bytes(content)
+    assert loaded(tmp_path, [1, 2]) == ([1, 2], 2)
+
+
+@pytest.mark.parametrize("listed", ['{"a": 1}', "[1, 2]", "[" * 100_000, '["x"]'])
+def test_a_list_that_is_none_is_not_believed(tmp_path: Path, listed: str) -> None:
+    loaded(tmp_path, [1, 2])
+    (pack,) = packs(tmp_path)
+    pack.with_suffix(".json").write_text(listed)
+    assert loaded(tmp_path, [2, 1])[0] == [2, 1]
+
+
+def test_a_pack_that_is_an_archive_is_not_opened(tmp_path: Path) -> None:
+    loaded(tmp_path, [1, 2])
+    (pack,) = packs(tmp_path)
+    with pack.open("wb") as file:
+        np.savez(file, rows=np.zeros((2, *KIND.shape)))
+    assert loaded(tmp_path, [1, 2]) == ([1, 2], 2)

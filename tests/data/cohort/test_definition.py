@@ -103,3 +103,20 @@ def test_a_name_from_the_centre_is_no_path(data: Path) -> None:
         assert query_of(data, name) == EVERYTHING
         with pytest.raises(CohortUnknownError):
             named_cohort(data, name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "frames_from = " + "9" * 5000,
+        "labels = " + "[" * 5000 + "]" * 5000,
+        "labels = [" + '{ name = "a" },' * 60 + "]",
+        "modalities = [" + '"CR",' * 300 + "]",
+        'title = "\\u001b[31mred"',
+    ],
+)
+def test_a_hostile_definition_is_a_coded_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    with pytest.raises(CohortFileError):
+        read_cohort(path)

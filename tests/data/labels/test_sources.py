@@ -28,6 +28,7 @@ from federation.errors.cohorts import (
     LabelSourceError,
     SegmentationUnusableError,
 )
+from federation.errors.data import LabelFileError
 from tests.data.conftest import Build, Write
 
 MAPPING = """
@@ -48,6 +49,9 @@ concepts = ["LN:19005-8"]
 answers = { "正常" = 0, "肺炎" = 1 }
 """
 PRESENT, ABSENT = ("52101004", "SCT"), ("2667000", "SCT")
+
+
+PER_FRAME = "PerFrameFunctionalGroupsSequence"
 
 
 @dataclass
@@ -395,6 +399,24 @@ def test_a_segmentation_of_another_patient_is_not_used(
 
 
 @pytest.mark.realdata
+@pytest.mark.parametrize("where", ["orientation", "position", "spacing"])
+def test_a_segmentation_that_lies_otherwise_than_its_images_is_not_used(
+    liver: Home, shared_data: Path, tmp_path: Path, where: str
+) -> None:
+    changed = pydicom.dcmread(shared_data / "dicom-real" / "pydicom" / "liver.dcm")
+    for group in (*changed.SharedFunctionalGroupsSequence, *changed[PER_FRAME].value):
+        for plane in group.get("PlaneOrientationSequence", []) if where == "orientation" else []:
+            plane.ImageOrientationPatient = [-1, 0, 0, 0, 1, 0]
+        for plane in group.get("PlanePositionSequence", []) if where == "position" else []:
+            plane.ImagePositionPatient = [900, 900, 900]
+        for plane in group.get("PixelMeasuresSequence", []) if where == "spacing" else []:
+            plane.PixelSpacing = [3, 3]
+    changed.save_as(tmp_path / "other.dcm")
+    assert liver.take(tmp_path / "other.dcm") == {"TF586": 1}
+    assert masks(liver) == []
+
+
+@pytest.mark.realdata
 def test_segments_that_overlap_need_a_mapping_that_ranks_them(
     liver: Home, shared_data: Path
 ) -> None:
@@ -474,3 +496,53 @@ def test_a_segmentation_agrees_with_highdicom(shared_data: Path) -> None:
 def test_every_scheme_of_fhir_has_the_name_of_dicom() -> None:
     assert Code.of("http://loinc.org", "1-8") == Code("LN", "1-8")
     assert Code.of("urn:own", "x") == Code("urn:own", "x")
+
+
+def masks_of(home: Home, name: str, content: bytes) -> dict[str, int]:
+    (home.source / "m.npy").write_bytes(content)
+    table = home.source / "labels.csv"
+    table.write_bytes(b"patient_id,mask\nPID0001," + name.encode() + b"\n")
+    return home.take(table)
+
+
+def npy(shape: str, dtype: str = "|u1") -> bytes:
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
+    return b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode() + bytes(16)
+
+
+BAD_MASKS = {
+    "an archive": b"PK\3\4" + bytes(100),
+    "larger than memory": npy("(1000000, 1000000)"),
+    "negative": npy("(-4, 4)"),
+    "objects": npy("(4, 4)", "|O"),
+    "no header": b"\x93NUMPY\1\0\xff\xff" + b"(" * 500,
+}
+
+
+@pytest.mark.parametrize("content", BAD_MASKS.values(), ids=BAD_MASKS)
+def test_a_mask_file_that_lies_is_counted(home: Home, content: bytes) -> None:
+    assert masks_of(home, "m.npy", content) == {"TF531": 1}
+
+
+@pytest.mark.parametrize("name", ["../../x.npy", "a\0b.npy", "x" * 5000, "/dev/zero", "."])
+def test_a_mask_path_that_leads_elsewhere_is_counted(home: Home, name: str) -> None:
+    assert masks_of(home, name, b"") == {"TF531": 1}
+
+
+def test_a_number_beyond_fhir_is_counted(home: Home) -> None:
+    said = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "24604-1"}]},
+        "subject": {"identifier": {"value": "PID0001"}},
+        "valueInteger": 10**400,
+    }
+    (home.source / "o.json").write_text(json.dumps(said))
+    assert home.take() == {"TF588": 1}
+
+
+def test_a_label_whose_name_is_a_text_is_refused(home: Home) -> None:
+    table = home.source / "labels.csv"
+    table.write_text("patient_id," + "x" * 65 + "\nPID0001,1\n")
+    with pytest.raises(LabelFileError):
+        home.take(table)

@@ -126,3 +126,60 @@ def test_our_reading_accepts_what_the_published_model_accepts() -> None:
     consent = a_consent(**policy)
     models.Consent.model_validate(consent)
     assert of(consent) == ("A1",)
+
+
+def consent_of(reference: str, **values: object) -> dict[str, object]:
+    said = {
+        "resourceType": "Consent",
+        "status": "active",
+        "scope": {"coding": [{"code": "research"}]},
+        "provision": {"type": "deny"},
+        "patient": {"reference": reference},
+    }
+    return said | values
+
+
+def bundle_of(*entries: tuple[str, dict[str, object]]) -> bytes:
+    listed = [{"fullUrl": url, "resource": resource} for url, resource in entries]
+    return json.dumps({"resourceType": "Bundle", "entry": listed}).encode()
+
+
+def person(value: str) -> dict[str, object]:
+    return {"resourceType": "Patient", "id": "1", "identifier": [{"value": value}]}
+
+
+@pytest.mark.parametrize("reference", ["Patient/1", "Patient/1/_history/4", "https://a/Patient/1"])
+def test_a_patient_is_found_by_any_reference_to_it(reference: str) -> None:
+    content = bundle_of(("", consent_of(reference)), ("https://a/Patient/1", person("P1")))
+    assert denied(content, identifier_system=None) == ("P1",)
+
+
+def test_a_patient_of_another_server_with_the_same_id_is_not_taken() -> None:
+    content = bundle_of(
+        ("", consent_of("https://b/Patient/1")), ("https://a/Patient/1", person("P1"))
+    )
+    with pytest.raises(ConsentUnclearError):
+        denied(content, identifier_system=None)
+
+
+def test_an_id_that_two_patients_have_is_of_neither() -> None:
+    content = bundle_of(
+        ("", consent_of("Patient/1")),
+        ("https://a/Patient/1", person("P1")),
+        ("https://b/Patient/1", person("P2")),
+    )
+    with pytest.raises(ConsentUnclearError):
+        denied(content, identifier_system=None)
+
+
+@pytest.mark.parametrize(
+    ("scope", "count"),
+    [
+        ({"coding": [{"code": "nhi-secondary-use"}]}, 1),
+        ({"text": "research"}, 1),
+        ({"coding": [{"code": "treatment"}]}, 0),
+    ],
+)
+def test_a_no_of_a_scope_that_nobody_knows_is_a_no(scope: object, count: int) -> None:
+    content = bundle_of(("", consent_of("Patient/1", scope=scope)), ("", person("P1")))
+    assert len(denied(content, identifier_system=None)) == count

@@ -47,6 +47,6 @@ def test_who_was_purged_stays_out_and_comes_back_only_with_the_list(
     purge(data)
     again = ingest(data, tmp_path / "given", rules=CHEST, workers=1)
     assert (again.new, again.quarantined) == (0, {"TF515": 1})
-    import_optouts(data, a_list(tmp_path / "l.txt"), mode=Mode.REPLACE, now=NOW)
+    import_optouts(data, a_list(tmp_path / "l.txt"), mode=Mode.REPLACE, many_removals=True, now=NOW)
     back = ingest(data, tmp_path / "given", rules=CHEST, workers=1)
     assert (back.new, back.admitted) == (1, 3)

@@ -1,6 +1,8 @@
 """The register of those who opted out: versions, lists, and what stops the work."""
 
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from clients.data.people.optout import answers, import_optouts, load_optouts, op
 from clients.data.people.pseudonyms import Pseudonyms
 from clients.data.people.register import Mode, Register
 from clients.data.people.signed_list import sign_list
-from federation.errors.data import OptOutListError
+from federation.errors.data import OptOutListError, PseudonymKeyError
 from federation.errors.people import (
     OptOutChainError,
     OptOutRemovalsError,
@@ -135,7 +137,7 @@ def test_who_came_back_is_taken_in_again(fill: Fill, tmp_path: Path) -> None:
     import_optouts(tmp_path / "data", source, now=NOW)
     data = fill(3)
     assert ingest(data, tmp_path / "given", rules=CHEST, workers=1).quarantined == {"TF515": 1}
-    import_optouts(data, a_list(source), mode=Mode.REPLACE, now=NOW)
+    import_optouts(data, a_list(source), mode=Mode.REPLACE, many_removals=True, now=NOW)
     again = ingest(data, tmp_path / "given", rules=CHEST, workers=1)
     assert (again.new, again.quarantined) == (1, {})
 
@@ -214,3 +216,55 @@ def test_a_report_gives_tens_and_names_nobody(fill: Fill, tmp_path: Path) -> Non
     assert (report["listed"], report["patients_in_catalogue"]) == ("<10", "<10")
     assert report["representativeness"]["variables"] is None
     assert Pseudonyms.open(data / KEY_FILE).patient("PID0001") not in json.dumps(report)
+
+
+@pytest.mark.parametrize("lost", ["versions", "folder"])
+def test_a_register_that_is_put_back_or_deleted_stops_the_work(tmp_path: Path, lost: str) -> None:
+    data, source = tmp_path / "data", tmp_path / "l.txt"
+    import_optouts(data, a_list(source, "A"), now=NOW)
+    shutil.copytree(data / "optout", tmp_path / "old")
+    import_optouts(data, a_list(source, "A", "B"), now=NOW)
+    shutil.rmtree(data / "optout")
+    if lost == "versions":
+        (tmp_path / "old").rename(data / "optout")
+    with pytest.raises(OptOutChainError):
+        load_optouts(data, now=NOW)
+
+
+def test_another_key_knows_nobody_and_stops_the_work(tmp_path: Path) -> None:
+    data, other = tmp_path / "data", tmp_path / "other"
+    import_optouts(data, a_list(tmp_path / "l.txt", "A"), now=NOW)
+    Pseudonyms.open_or_create(other / KEY_FILE)
+    (other / KEY_FILE).replace(data / KEY_FILE)
+    with pytest.raises(PseudonymKeyError):
+        load_optouts(data, now=NOW)
+
+
+def test_no_key_is_made_where_names_are_in_use(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    import_optouts(data, a_list(tmp_path / "l.txt", "A"), now=NOW)
+    shutil.rmtree(data / "keys")
+    with pytest.raises(PseudonymKeyError):
+        Pseudonyms.open_or_create(data / KEY_FILE)
+
+
+def test_an_empty_full_list_brings_nobody_back_by_itself(tmp_path: Path) -> None:
+    data, source = tmp_path / "data", tmp_path / "l.txt"
+    import_optouts(data, a_list(source, "A", "B"), now=NOW)
+    with pytest.raises(OptOutRemovalsError):
+        import_optouts(data, a_list(source), mode=Mode.REPLACE, now=NOW)
+    assert count(data) == 2
+
+
+def test_a_line_of_several_columns_is_not_answered_with_no(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    import_optouts(data, a_list(tmp_path / "l.txt", "A"), now=NOW)
+    assert answers(data, ["A", "A;Wang", "B"], now=NOW) == ["yes", "unknown", "no"]
+
+
+def test_two_imports_at_once_both_count(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    lists = [a_list(tmp_path / f"{n}.txt", f"P{n}") for n in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: import_optouts(data, one, now=NOW), lists))
+    assert (count(data), len(Register(data).versions())) == (8, 8)

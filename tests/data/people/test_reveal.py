@@ -1,7 +1,7 @@
 """A pseudonym is resolved by two persons with two keys, in time, once."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 
 from clients.data.layout import KEY_FILE
 from clients.data.people.pseudonyms import Pseudonyms
-from clients.data.people.reveal import VALID_FOR, Reason, Request, Reveals
+from clients.data.people.reveal import PAYLOAD_TYPE, VALID_FOR, Reason, Request, Reveals
 from clients.data.people.rotation import rotate
 from federation.errors.people import (
     CandidateMissingError,
@@ -17,6 +17,7 @@ from federation.errors.people import (
     PseudonymSpellingError,
     RevealRefusedError,
 )
+from federation.evidence.dsse import pae
 from federation.evidence.signing import Signer, new_key
 from tests.data.people.conftest import NOW
 
@@ -194,3 +195,17 @@ def test_a_list_of_fewer_than_two_persons_resolves_nothing(hospital: Hospital, t
 def test_a_request_that_is_not_there_is_refused(hospital: Hospital, name: str) -> None:
     with pytest.raises(RevealRefusedError, match="no such"):
         hospital.reveals.approve(name, by="chen", signer=hospital.chen, now=SOON)
+
+
+def test_one_key_under_two_names_resolves_nothing_also_when_people_toml_changes_later(
+    hospital: Hospital, tmp_path: Path
+) -> None:
+    request = hospital.approved()
+    listed = (tmp_path / "people.toml").read_text()
+    (tmp_path / "people.toml").write_text(listed.replace('"chen.pub"', '"lin.pub"'))
+    forged = replace(request, approval="")
+    signature = hospital.lin.sign(pae(PAYLOAD_TYPE, forged.answer)).hex()
+    content = json.loads(hospital.file_of(request).read_text()) | {"approval": signature}
+    hospital.file_of(request).write_text(json.dumps(content))
+    with pytest.raises(RevealRefusedError, match="of one person"):
+        hospital.reveals.reveal(request.id, CANDIDATES, by="lin", signer=hospital.lin, now=SOON)

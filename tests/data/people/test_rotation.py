@@ -16,6 +16,7 @@ from clients.data.people.optout import answers, import_optouts, load_optouts
 from clients.data.people.pseudonyms import Pseudonyms
 from clients.data.people.rotation import rotate
 from clients.data.people.sightings import of_patient_ids, of_pseudonym
+from clients.data.ways_in.transfers import Transfers
 from federation.domain.ids import RunId, Sha256
 from federation.errors.data import IntakeBusyError, StoredImageError
 from federation.errors.people import RotationUnfinishedError
@@ -37,6 +38,7 @@ def labels_in(data: Path) -> list[str]:
         return sorted(catalogue.label_rows().values())
 
 
+@pytest.mark.slow
 def test_rotated_files_are_what_an_intake_under_both_keys_makes(fill: Fill, tmp_path: Path) -> None:
     data = fill(4)
     before, labels = stored(data), labels_in(data)
@@ -165,6 +167,7 @@ rotate(Path(sys.argv[1]), now=datetime.now(UTC), told=told)
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_rewrites_images_loses_nothing(
     fill: Fill, tmp_path: Path
 ) -> None:
@@ -216,3 +219,16 @@ def test_only_names_change_in_a_file(fill: Fill) -> None:
         *("StudyInstanceUID", "SeriesInstanceUID"),
     }
     assert old.keys() == new.keys()
+
+
+def test_what_was_fetched_before_a_rotation_is_not_fetched_again(fill: Fill) -> None:
+    data = fill(1)
+    with Transfers(data) as transfers:
+        transfers.add_instance("main", "1.2.3")
+        transfers.finish_series("main", "1.2", instances=1)
+    for _ in range(2):
+        rotate(data, now=NOW)
+    with Transfers(data) as transfers:
+        assert transfers.has_instance("main", "1.2.3")
+        assert transfers.series_size("main", "1.2") == 1
+        assert not transfers.has_instance("main", "1.2.4")

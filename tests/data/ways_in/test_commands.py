@@ -19,6 +19,7 @@ from federation.errors.sources import (
     FetchQueryError,
     NothingToReceiveError,
     PacsUnreachableError,
+    SourcesFileError,
 )
 from tests.data.ways_in.orthanc import TITLE, Orthanc, free_port
 
@@ -74,7 +75,14 @@ def running(home: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("arguments", [("main",), ("main", "--via", "move"), ("web",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("main",),
+        pytest.param(("main", "--via", "move"), marks=pytest.mark.slow),
+        pytest.param(("web",), marks=pytest.mark.slow),
+    ],
+)
 def test_fetch_brings_everything_and_again_nothing(
     arguments: tuple[str, ...], pacs: Orthanc, images: list[Path], tmp_path: Path
 ) -> None:
@@ -116,6 +124,7 @@ def test_receive_takes_in_what_a_pacs_pushes_and_what_a_move_asks_for(
     assert not list((home / "data" / "inbox" / "ready").iterdir())
 
 
+@pytest.mark.slow
 def test_watch_takes_in_a_folder_until_it_is_stopped(images: list[Path], tmp_path: Path) -> None:
     home = configured(tmp_path / "home")
     (home / "export").mkdir()
@@ -130,6 +139,7 @@ def test_watch_takes_in_a_folder_until_it_is_stopped(images: list[Path], tmp_pat
     assert json.loads(out)["intake"]["new"] == 1
 
 
+@pytest.mark.slow
 def test_check_says_which_source_answers(pacs: Orthanc, tmp_path: Path) -> None:
     good = invoke("sources", "check", "--json", home=configured(tmp_path / "a", pacs))
     bad = invoke("sources", "check", "--json", home=configured(tmp_path / "b"))
@@ -199,3 +209,28 @@ def _listens(port: int) -> bool:
         except OSError:
             time.sleep(0.1)
     return False
+
+
+@pytest.mark.parametrize("below", [".", "data", "data/inbox"])
+def test_the_nodes_own_folder_is_not_watched(tmp_path: Path, below: str) -> None:
+    home = configured(tmp_path / "home")
+    (home / below).mkdir(parents=True, exist_ok=True)
+    result = invoke("watch", home / below, home=home)
+    assert result.exit_code == 2
+    assert "own data" in result.output
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = " + "9" * 5000,
+        "x = " + "[" * 5000 + "]" * 5000,
+        '[[dicomweb]]\nname = "w"\nurl = "http://a..b/x"',
+        '[[dicomweb]]\nname = "w"\nurl = "http://host:99999/x"',
+        '[receiver]\nae_title = "T"\nport = 1\nallowed_callers = ["A"]\nallowed_hosts = ["pacs"]',
+    ],
+)
+def test_a_hostile_sources_file_is_a_coded_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "sources.toml").write_text(text)
+    with pytest.raises(SourcesFileError):
+        read_sources(tmp_path)

@@ -1,16 +1,20 @@
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clients.data.phantoms import GeneratedSite
+from clients.data.ways_in import dimse
 from clients.data.ways_in.archive import Archive, Query, read_patients
 from clients.data.ways_in.dicomweb import Web, WebArchive
+from clients.data.ways_in.dimse import Bounds
 from clients.data.ways_in.fetch import Fetched, fetch
 from clients.data.ways_in.inbox import Inbox
 from clients.data.ways_in.pacs import Arrivals, Pacs, PacsArchive, echo
@@ -28,6 +32,7 @@ from tests.data.ways_in.orthanc import TITLE, Orthanc, free_port
 
 MANY = frozenset({"CT", "MR", "CR", "DX", "US", "XA", "NM", "PT", "MG", "OT", "ES", "RF", "SM"})
 WAYS = ["get", "move", "wado"]
+MORE_WAYS = [pytest.param(way, marks=pytest.mark.slow) for way in WAYS[1:]]
 
 
 def asked(pacs: Orthanc) -> Pacs:
@@ -77,7 +82,7 @@ def test_everything_is_fetched_once_and_taken_in(
 
     first.check()
     assert first.objects == len(images) == drained.given == drained.admitted == admitted()
-    assert (again.here_before, again.objects) == (first.planned, 0)
+    assert again == Fetched(planned=first.planned, here_before=first.planned)
     assert not inbox.waiting()
     assert inbox.drain().given == 0
 
@@ -121,24 +126,39 @@ def test_a_query_asks_only_for_what_it_names(
 
 FETCH = """
 import sys, time
+from contextlib import ExitStack
 from pathlib import Path
 from clients.data.ways_in.archive import Query
+from clients.data.ways_in.dicomweb import Web, WebArchive
 from clients.data.ways_in.fetch import fetch
 from clients.data.ways_in.inbox import Inbox
-from clients.data.ways_in.pacs import Pacs, PacsArchive
+from clients.data.ways_in.pacs import Arrivals, Pacs, PacsArchive
+from clients.data.ways_in.receiver import Receiver, ReceiverSettings
 from clients.data.ways_in.transfers import Transfers
-data, port = Path(sys.argv[1]), int(sys.argv[2])
+way, data, port, url, ours = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]
 inbox = Inbox(data, reserve_bytes=0)
 pacs = Pacs("main", "127.0.0.1", port, "TESTPACS", "TRIFED")
 def slowly(result):
     print(result.objects, flush=True)
     time.sleep(0.05)
-with Transfers(data) as transfers, PacsArchive(pacs, inbox) as archive:
-    fetch(archive, Query(), transfers, progress=slowly)
+with ExitStack() as held:
+    transfers = held.enter_context(Transfers(data))
+    if way == "wado":
+        archive = WebArchive(Web("main", url), inbox)
+    elif way == "get":
+        archive = PacsArchive(pacs, inbox)
+    else:
+        told = Arrivals()
+        settings = ReceiverSettings("TRIFED", int(ours), frozenset({"TESTPACS"}), host="127.0.0.1")
+        held.enter_context(Receiver(inbox, settings, received=told.tell))
+        archive = PacsArchive(pacs, inbox, destination="TRIFED", arrivals=told)
+    fetch(held.enter_context(archive), Query(), transfers, progress=slowly)
 """
 
 
+@pytest.mark.parametrize("way", ["get", *MORE_WAYS])
 def test_a_fetch_killed_half_way_and_run_again_loses_nothing_and_doubles_nothing(
+    way: str,
     pacs: Orthanc,
     images: list[Path],
     data: Path,
@@ -146,7 +166,10 @@ def test_a_fetch_killed_half_way_and_run_again_loses_nothing_and_doubles_nothing
     transfers: Transfers,
     admitted: Admitted,
 ) -> None:
-    command = [sys.executable, "-c", FETCH, str(data), str(pacs.dicom_port)]
+    ours = free_port()
+    pacs.knows("TRIFED", ours)
+    where = [str(pacs.dicom_port), f"{pacs.url}/dicom-web", str(ours)]
+    command = [sys.executable, "-c", FETCH, way, str(data), *where]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -252,3 +275,34 @@ def test_real_objects_of_many_kinds_and_encodings_are_fetched_and_all_accounted_
     drained = inbox.drain()
     assert drained.given == drained.admitted + drained.duplicates + drained.quarantined.total()
     assert drained.new >= 60
+
+
+def test_an_answer_is_not_taken_by_the_thread_that_waits_for_requests() -> None:
+    class Association(threading.Thread):
+        is_requestor = True
+        dimse_timeout = 1.0
+
+        def run(self) -> None:
+            stolen.append(messages.get_msg(block=False))
+
+    stolen: list[Any] = []
+    association = Association()
+    messages = dimse._BoundedMessages(association, Bounds(), None)
+    messages.msg_queue.put((1, "an answer"))
+    association.start()
+    association.join()
+    assert stolen == [(None, None)]
+    assert messages.get_msg(block=False) == (1, "an answer")
+
+
+def test_a_series_of_which_nothing_is_listed_is_asked_for_again(
+    pacs: Orthanc, inbox: Inbox, transfers: Transfers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened("get", pacs, inbox) as archive:
+        monkeypatch.setattr(archive, "instances", lambda _: {})
+        result = Fetched()
+        with pytest.raises(Exception, match="were not sent"):
+            fetch(archive, Query(), transfers, result=result)
+        assert result.errors == {"TF546": 5}
+        monkeypatch.undo()
+        fetch(archive, Query(), transfers).check()

@@ -174,6 +174,7 @@ def test_a_drain_killed_half_way_and_run_again_loses_nothing_and_doubles_nothing
     assert inbox.waiting() == 0
 
 
+@pytest.mark.slow
 def test_two_that_drain_share_the_work_without_doubling_it(
     data: Path, inbox: Inbox, images: list[Path], admitted: Admitted
 ) -> None:

@@ -12,7 +12,7 @@ from clients.data.ways_in import watch as watching
 from clients.data.ways_in.drain import Drainer
 from clients.data.ways_in.inbox import Inbox
 from clients.data.ways_in.transfers import Transfers
-from clients.data.ways_in.watch import Pace, Watcher, is_wanted
+from clients.data.ways_in.watch import Pace, Watcher, files_below, is_wanted
 from federation.errors.base import PlatformError
 from tests.data.ways_in.conftest import Admitted
 
@@ -63,6 +63,7 @@ def test_files_there_before_and_files_that_come_are_taken_in_and_stay(
     assert {path.name for path in folder.rglob("*.dcm")} == {"before.dcm", "after.dcm"}
 
 
+@pytest.mark.slow
 def test_a_file_that_grows_slowly_is_taken_in_once_and_whole(
     folder: Path, inbox: Inbox, images: list[Path], admitted: Admitted
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_file_that_grows_slowly_is_taken_in_once_and_whole(
     assert admitted() == 1
 
 
+@pytest.mark.slow
 def test_a_restart_reads_nothing_again_but_what_changed(
     folder: Path, inbox: Inbox, images: list[Path]
 ) -> None:
@@ -94,6 +96,7 @@ def test_a_restart_reads_nothing_again_but_what_changed(
     assert again.drainer.total.new == 1
 
 
+@pytest.mark.slow
 def test_files_that_are_moved_in_with_their_folder_are_found(
     folder: Path, inbox: Inbox, images: list[Path], tmp_path: Path
 ) -> None:
@@ -105,6 +108,7 @@ def test_files_that_are_moved_in_with_their_folder_are_found(
         wait_for(lambda: watcher.counts["received"] == 1)
 
 
+@pytest.mark.slow
 def test_what_notices_miss_is_found_by_looking(
     folder: Path, inbox: Inbox, images: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +137,7 @@ def test_bad_and_unreadable_files_stop_nothing(
     assert watcher.drainer.total.quarantined == {"TF501": 2}
 
 
+@pytest.mark.slow
 def test_a_file_larger_than_allowed_is_counted_and_the_next_is_taken_in(
     folder: Path, data: Path, images: list[Path]
 ) -> None:
@@ -145,6 +150,7 @@ def test_a_file_larger_than_allowed_is_counted_and_the_next_is_taken_in(
     assert watcher.counts == {"received": 1, "TF549": 1}
 
 
+@pytest.mark.slow
 def test_a_folder_that_vanishes_is_waited_for(
     folder: Path, inbox: Inbox, images: list[Path]
 ) -> None:
@@ -160,6 +166,7 @@ def test_a_folder_that_vanishes_is_waited_for(
     assert [error.code for error in told] == ["TF553"]
 
 
+@pytest.mark.slow
 def test_more_files_than_are_held_in_mind_are_all_taken_in(folder: Path, inbox: Inbox) -> None:
     for number in range(60):
         (folder / f"{number}.dcm").write_bytes(b"%d" % number)
@@ -175,3 +182,13 @@ def test_more_files_than_are_held_in_mind_are_all_taken_in(folder: Path, inbox: 
 def test_unfinished_hidden_and_label_files_are_left_alone(name: str) -> None:
     assert not is_wanted(Path(name))
     assert is_wanted(Path("x/a"))
+
+
+def test_a_folder_deeper_than_python_recurses_is_looked_through(tmp_path: Path) -> None:
+    deep = tmp_path
+    for _ in range(1100):
+        deep /= "d"
+        deep.mkdir()
+    (tmp_path / "a.dcm").touch()
+    (deep / "b.dcm").touch()
+    assert {path.name for path in files_below(tmp_path)} == {"a.dcm", "b.dcm"}

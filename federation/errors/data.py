@@ -407,7 +407,10 @@ class OptOutListError(PlatformError):
         zh="退出清單無法讀取:{why}。",
     )
     next_step = Text(
-        en="Give a text or CSV file with one Patient ID a line, or a patient_id column, best in UTF-8.",
+        en=(
+            "Give a text or CSV file with one Patient ID a line, or a patient_id column, best in "
+            "UTF-8."
+        ),
         zh="請提供文字或 CSV 檔(建議 UTF-8),每列一個病歷號,或含 patient_id 欄位。",
     )
 

@@ -184,11 +184,21 @@ def test_unfinished_hidden_and_label_files_are_left_alone(name: str) -> None:
     assert is_wanted(Path("x/a"))
 
 
-def test_a_folder_deeper_than_python_recurses_is_looked_through(tmp_path: Path) -> None:
-    deep = tmp_path
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """A file in more folders than Python may call functions, and their removal."""
+    here = tmp_path
     for _ in range(1100):
-        deep /= "d"
-        deep.mkdir()
-    (tmp_path / "a.dcm").touch()
-    (deep / "b.dcm").touch()
-    assert {path.name for path in files_below(tmp_path)} == {"a.dcm", "b.dcm"}
+        here /= "d"
+        here.mkdir()
+    (here / "b.dcm").touch()
+    yield tmp_path
+    while (tmp_path / "d" / "d").exists():  # from the top: rmtree would call itself too often
+        (tmp_path / "d" / "d").rename(tmp_path / "next")
+        (tmp_path / "d").rmdir()
+        (tmp_path / "next").rename(tmp_path / "d")
+
+
+def test_a_folder_deeper_than_python_recurses_is_looked_through(deep: Path) -> None:
+    (deep / "a.dcm").touch()
+    assert {path.name for path in files_below(deep)} == {"a.dcm", "b.dcm"}

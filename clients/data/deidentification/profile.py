@@ -11,18 +11,15 @@ register is remapped; a number with more values than its attribute has goes. Wha
 image must have is emptied or replaced and not removed. Unknown means no.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
-from importlib import resources
 
 from pydicom.datadict import dictionary_VM
 
+from clients.data.deidentification.facts import read_facts
 from clients.data.deidentification.safe_private import load_safe_table
 from clients.data.dicom.elements import PIXEL_DATA, vrs_of
-from federation.errors.data import ProfileTableError
 
 TABLE = "ps315_table_e1_1.json"
 
@@ -174,15 +171,12 @@ def load_table() -> Table:
     ProfileTableError
         If its rows do not have the checksum written beside them.
     """
-    raw = json.loads(resources.files(__package__).joinpath(TABLE).read_text("utf-8"))
-    packed = json.dumps(raw["rows"], sort_keys=True, separators=(",", ":")).encode()
-    if hashlib.sha256(packed).hexdigest() != raw["sha256"]:
-        raise ProfileTableError()
+    facts = read_facts(TABLE)
     rows = {
         int(tag, 16): (basic, frozenset(options.split()))
-        for tag, (basic, options) in raw["rows"].items()
+        for tag, (basic, options) in facts.rows.items()
     }
-    return Table(edition=raw["edition"], sha256=raw["sha256"], rows=rows)
+    return Table(edition=facts.edition, sha256=facts.sha256, rows=rows)
 
 
 @dataclass(frozen=True, slots=True)

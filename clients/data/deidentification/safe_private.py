@@ -6,15 +6,12 @@ that table are left out. A private element is found by its creator and the last 
 digits of its tag; the block that the creator reserved is resolved (PS3.5 7.8.1).
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
+from clients.data.deidentification.facts import read_facts
 from clients.data.dicom.elements import Element
-from federation.errors.data import ProfileTableError
 
 TABLE = "ps315_table_e3_10_1.json"
 
@@ -46,15 +43,12 @@ def load_safe_table() -> SafeTable:
     ProfileTableError
         If its rows do not have the checksum written beside them.
     """
-    raw = json.loads(resources.files(__package__).joinpath(TABLE).read_text("utf-8"))
-    packed = json.dumps(raw["rows"], sort_keys=True, separators=(",", ":")).encode()
-    if hashlib.sha256(packed).hexdigest() != raw["sha256"]:
-        raise ProfileTableError()
+    facts = read_facts(TABLE)
     rows = {
         (int(tag[:4], 16), creator, int(tag[-2:], 16)): SafeAttribute(creator, vr, most)
-        for tag, creator, vr, most in raw["rows"]
+        for tag, creator, vr, most in facts.rows
     }
-    return SafeTable(edition=raw["edition"], sha256=raw["sha256"], rows=rows)
+    return SafeTable(edition=facts.edition, sha256=facts.sha256, rows=rows)
 
 
 def creators_in(elements: Sequence[Element]) -> dict[int, str]:

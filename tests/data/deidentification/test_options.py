@@ -80,13 +80,10 @@ def test_the_safe_list_is_whole_and_holds_numbers_only() -> None:
 
 
 def test_a_changed_safe_list_stops_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    from clients.data.deidentification import safe_private
+    from clients.data.deidentification import facts
 
-    monkeypatch.setattr(safe_private, "TABLE", "ps315_table_e1_1.json")
-    raw = safe_private.json.loads
-    monkeypatch.setattr(
-        safe_private.json, "loads", lambda content: {**raw(content), "sha256": "0" * 64}
-    )
+    raw = facts.json.loads
+    monkeypatch.setattr(facts.json, "loads", lambda content: {**raw(content), "sha256": "0" * 64})
     load_safe_table.cache_clear()
     with pytest.raises(ProfileTableError):
         load_safe_table()

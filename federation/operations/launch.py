@@ -20,7 +20,7 @@ from federation.operations.candidate import candidate_of
 from federation.operations.progress import Emit, EventKind, Progress
 from federation.operations.registry import register_candidate
 from federation.operations.registry_client import Registered
-from federation.operations.study_store import StudyStore
+from federation.operations.store.studies import StudyStore
 from federation.operations.train import Campaign, SiteResult, utc_now
 from federation.supervision.single import only_one
 from federation.wire.study import study_as_json, study_from_json

@@ -38,7 +38,7 @@ from federation.operations.artefacts import Artefacts
 from federation.operations.judging import Asked, check_reply
 from federation.operations.progress import Emit, EventKind, Progress
 from federation.operations.release_book import ReleaseBook
-from federation.operations.study_store import StudyStore
+from federation.operations.store.studies import StudyStore
 from federation.pki.keys import flower_key_pem
 from federation.protocol.mapping import Proposal, RunNotice
 from federation.server_app.flat_files import read_flat, write_flat

@@ -32,7 +32,7 @@ from federation.errors.rounds import ReplyMalformedError
 from federation.evidence.signing import Signer
 from federation.operations.launch import submit
 from federation.operations.progress import Progress
-from federation.operations.study_store import StudyStore
+from federation.operations.store.studies import StudyStore
 from federation.operations.train import Campaign
 from federation.privacy.bookkeeping import LedgerHead
 from federation.server_app.rounds import SiteReply

@@ -12,7 +12,7 @@ from federation.domain.study import StudyState
 from federation.errors.approval import StudyMissingError
 from federation.errors.core import TransitionRefusedError
 from federation.operations.launch import submit
-from federation.operations.study_store import StudyStore
+from federation.operations.store.studies import StudyStore
 
 STUDY = StudyId("cxr-2026")
 

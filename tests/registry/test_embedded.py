@@ -57,7 +57,7 @@ def test_a_kept_checkpoint_is_compared(home: Path, given: Candidate, tmp_path: P
 
 
 def test_the_register_shares_the_centres_database(home: Path, given: Candidate) -> None:
-    from federation.operations.study_store import StudyStore
+    from federation.operations.store.studies import StudyStore
 
     store = StudyStore.at(CentreHome.open(home).database)
     operations.register_candidate(home, given)

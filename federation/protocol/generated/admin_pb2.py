@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)federation/protocol/generated/admin.proto\x12\x0ftrifed.admin.v1\"\x07\n\x05\x45mpty\"\x1e\n\rStatusRequest\x12\r\n\x05sites\x18\x01 \x03(\t\"\xd9\x02\n\nSiteStatus\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x11\n\tconnected\x18\x02 \x01(\x08\x12\x15\n\rsince_unix_ms\x18\x03 \x01(\x03\x12\x18\n\x10software_version\x18\x04 \x01(\t\x12\x14\n\x0cwheel_digest\x18\x05 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x06 \x03(\t\x12\x1a\n\x12last_heard_unix_ms\x18\x07 \x01(\x03\x12\x15\n\rclock_skew_ms\x18\x08 \x01(\x03\x12\x17\n\x0f\x66ree_disk_bytes\x18\t \x01(\x04\x12\x0c\n\x04\x62usy\x18\n \x01(\x08\x12\x0b\n\x03run\x18\x0b \x01(\t\x12\r\n\x05round\x18\x0c \x01(\r\x12\x14\n\x0c\x62\x61tches_done\x18\r \x01(\r\x12\x15\n\rbatches_total\x18\x0e \x01(\r\x12\x14\n\x0crefused_code\x18\x0f \x01(\t\x12\x14\n\x0crefused_what\x18\x10 \x01(\t\"\xdf\x01\n\x0bStatusReply\x12\x0e\n\x06\x63\x65ntre\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x17\n\x0fstarted_unix_ms\x18\x03 \x01(\x03\x12\x0b\n\x03pid\x18\x04 \x01(\r\x12\x0c\n\x04port\x18\x05 \x01(\r\x12\x11\n\tsuperlink\x18\x06 \x01(\t\x12\x17\n\x0fsuperlink_alive\x18\x07 \x01(\x08\x12\x1a\n\x12superlink_restarts\x18\x08 \x01(\r\x12*\n\x05sites\x18\t \x03(\x0b\x32\x1b.trifed.admin.v1.SiteStatus\"\x8f\x01\n\x0eProposeRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\r\n\x05study\x18\x02 \x01(\x0c\x12\x14\n\x0cstudy_digest\x18\x03 \x01(\t\x12\x15\n\rrecipe_digest\x18\x04 \x01(\t\x12\x10\n\x08\x65nvelope\x18\x05 \x01(\x0c\x12\r\n\x05sites\x18\x06 \x03(\t\x12\x0e\n\x06wait_s\x18\x07 \x01(\x01\"\x1d\n\x0cStudyRequest\x12\r\n\x05study\x18\x01 \x01(\t\"\x1f\n\x0e\x44\x65liveredReply\x12\r\n\x05sites\x18\x01 \x03(\t\")\n\x08\x44ocument\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\">\n\x0e\x44ocumentsReply\x12,\n\tdocuments\x18\x01 \x03(\x0b\x32\x19.trifed.admin.v1.Document\"\x1c\n\x0bWakeRequest\x12\r\n\x05sites\x18\x01 \x03(\t\"\x83\x01\n\rNotifyRequest\x12\r\n\x05study\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x12\n\nflower_run\x18\x03 \x01(\t\x12\x15\n\rbundle_digest\x18\x04 \x01(\t\x12\x0c\n\x04over\x18\x05 \x01(\x08\x12\r\n\x05sites\x18\x06 \x03(\t\x12\x0e\n\x06wait_s\x18\x07 \x01(\x01\x32\x95\x05\n\x05\x41\x64min\x12\x46\n\x06Status\x12\x1e.trifed.admin.v1.StatusRequest\x1a\x1c.trifed.admin.v1.StatusReply\x12K\n\x07Propose\x12\x1f.trifed.admin.v1.ProposeRequest\x1a\x1f.trifed.admin.v1.DeliveredReply\x12J\n\x08Withdraw\x12\x1d.trifed.admin.v1.StudyRequest\x1a\x1f.trifed.admin.v1.DeliveredReply\x12K\n\tDecisions\x12\x1d.trifed.admin.v1.StudyRequest\x1a\x1f.trifed.admin.v1.DocumentsReply\x12G\n\x05\x43\x61rds\x12\x1d.trifed.admin.v1.StudyRequest\x1a\x1f.trifed.admin.v1.DocumentsReply\x12\x45\n\x04Wake\x12\x1c.trifed.admin.v1.WakeRequest\x1a\x1f.trifed.admin.v1.DeliveredReply\x12I\n\x06Notify\x12\x1e.trifed.admin.v1.NotifyRequest\x1a\x1f.trifed.admin.v1.DeliveredReply\x12G\n\x0cReloadRoster\x12\x16.trifed.admin.v1.Empty\x1a\x1f.trifed.admin.v1.DeliveredReply\x12:\n\x08Shutdown\x12\x16.trifed.admin.v1.Empty\x1a\x16.trifed.admin.v1.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)federation/protocol/generated/admin.proto\x12\x0ftrifed.admin.v1\"\x07\n\x05\x45mpty\"\x1e\n\rStatusRequest\x12\r\n\x05sites\x18\x01 \x03(\t\"\x8d\x03\n\nSiteStatus\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x11\n\tconnected\x18\x02 \x01(\x08\x12\x15\n\rsince_unix_ms\x18\x03 \x01(\x03\x12\x18\n\x10software_version\x18\x04 \x01(\t\x12\x14\n\x0cwheel_digest\x18\x05 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x06 \x03(\t\x12\x1a\n\x12last_heard_unix_ms\x18\x07 \x01(\x03\x12\x15\n\rclock_skew_ms\x18\x08 \x01(\x03\x12\x17\n\x0f\x66ree_disk_bytes\x18\t \x01(\x04\x12\x0c\n\x04\x62usy\x18\n \x01(\x08\x12\x0b\n\x03run\x18\x0b \x01(\t\x12\r\n\x05round\x18\x0c \x01(\r\x12\x14\n\x0c\x62\x61tches_done\x18\r \x01(\r\x12\x15\n\rbatches_total\x18\x0e \x01(\r\x12\x14\n\x0crefused_code\x18\x0f \x01(\t\x12\x14\n\x0crefused_what\x18\x10 \x01(\t\x12\r\n\x05\x65poch\x18\x11 \x01(\x04\x12\x10\n\x08\x62ytes_in\x18\x12 \x01(\x04\x12\x11\n\tbytes_out\x18\x13 \x01(\x04\"\xdf\x01\n\x0bStatusReply\x12\x0e\n\x06\x63\x65ntre\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x17\n\x0fstarted_unix_ms\x18\x03 \x01(\x03\x12\x0b\n\x03pid\x18\x04 \x01(\r\x12\x0c\n\x04port\x18\x05 \x01(\r\x12\x11\n\tsuperlink\x18\x06 \x01(\t\x12\x17\n\x0fsuperlink_alive\x18\x07 \x01(\x08\x12\x1a\n\x12superlink_restarts\x18\x08 \x01(\r\x12*\n\x05sites\x18\t \x03(\x0b\x32\x1b.trifed.admin.v1.SiteStatus\"\x8f\x01\n\x0eProposeRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\r\n\x05study\x18\x02 \x01(\x0c\x12\x14\n\x0cstudy_digest\x18\x03 \x01(\t\x12\x15\n\rrecipe_digest\x18\x04 \x01(\t\x12\x10\n\x08\x65nvelope\x18\x05 \x01(\x0c\x12\r\n\x05sites\x18\x06 \x03(\t\x12\x0e\n\x06wait_s\x18\x07 \x01(\x01\"\x1d\n\x0cStudyRequest\x12\r\n\x05study\x18\x01 \x01(\t\"\x1f\n\x0e\x44\x65liveredReply\x12\r\n\x05sites\x18\x01 \x03(\t\")\n\x08\x44ocument\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\">\n\x0e\x44ocumentsReply\x12,\n\tdocuments\x18\x01 \x03(\x0b\x32\x19.trifed.admin.v1.Document\"\x1c\n\x0bWakeRequest\x12\r\n\x05sites\x18\x01 \x03(\t\"\x83\x01\n\rNotifyRequest\x12\r\n\x05study\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x12\n\nflower_run\x18\x03 \x01(\t\x12\x15\n\rbundle_digest\x18\x04 \x01(\t\x12\x0c\n\x04over\x18\x05 \x01(\x08\x12\r\n\x05sites\x18\x06 \x03(\t\x12\x0e\n\x06wait_s\x18\x07 \x01(\x01\x32\x95\x05\n\x05\x41\x64min\x12\x46\n\x06Status\x12\x1e.trifed.admin.v1.StatusRequest\x1a\x1c.trifed.admin.v1.StatusReply\x12K\n\x07Propose\x12\x1f.trifed.admin.v1.ProposeRequest\x1a\x1f.trifed.admin.v1.DeliveredReply\x12J\n\x08Withdraw\x12\x1d.trifed.admin.v1.StudyRequest\x1a\x1f.trifed.admin.v1.DeliveredReply\x12K\n\tDecisions\x12\x1d.trifed.admin.v1.StudyRequest\x1a\x1f.trifed.admin.v1.DocumentsReply\x12G\n\x05\x43\x61rds\x12\x1d.trifed.admin.v1.StudyRequest\x1a\x1f.trifed.admin.v1.DocumentsReply\x12\x45\n\x04Wake\x12\x1c.trifed.admin.v1.WakeRequest\x1a\x1f.trifed.admin.v1.DeliveredReply\x12I\n\x06Notify\x12\x1e.trifed.admin.v1.NotifyRequest\x1a\x1f.trifed.admin.v1.DeliveredReply\x12G\n\x0cReloadRoster\x12\x16.trifed.admin.v1.Empty\x1a\x1f.trifed.admin.v1.DeliveredReply\x12:\n\x08Shutdown\x12\x16.trifed.admin.v1.Empty\x1a\x16.trifed.admin.v1.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,23 +36,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREQUEST']._serialized_start=71
   _globals['_STATUSREQUEST']._serialized_end=101
   _globals['_SITESTATUS']._serialized_start=104
-  _globals['_SITESTATUS']._serialized_end=449
-  _globals['_STATUSREPLY']._serialized_start=452
-  _globals['_STATUSREPLY']._serialized_end=675
-  _globals['_PROPOSEREQUEST']._serialized_start=678
-  _globals['_PROPOSEREQUEST']._serialized_end=821
-  _globals['_STUDYREQUEST']._serialized_start=823
-  _globals['_STUDYREQUEST']._serialized_end=852
-  _globals['_DELIVEREDREPLY']._serialized_start=854
-  _globals['_DELIVEREDREPLY']._serialized_end=885
-  _globals['_DOCUMENT']._serialized_start=887
-  _globals['_DOCUMENT']._serialized_end=928
-  _globals['_DOCUMENTSREPLY']._serialized_start=930
-  _globals['_DOCUMENTSREPLY']._serialized_end=992
-  _globals['_WAKEREQUEST']._serialized_start=994
-  _globals['_WAKEREQUEST']._serialized_end=1022
-  _globals['_NOTIFYREQUEST']._serialized_start=1025
-  _globals['_NOTIFYREQUEST']._serialized_end=1156
-  _globals['_ADMIN']._serialized_start=1159
-  _globals['_ADMIN']._serialized_end=1820
+  _globals['_SITESTATUS']._serialized_end=501
+  _globals['_STATUSREPLY']._serialized_start=504
+  _globals['_STATUSREPLY']._serialized_end=727
+  _globals['_PROPOSEREQUEST']._serialized_start=730
+  _globals['_PROPOSEREQUEST']._serialized_end=873
+  _globals['_STUDYREQUEST']._serialized_start=875
+  _globals['_STUDYREQUEST']._serialized_end=904
+  _globals['_DELIVEREDREPLY']._serialized_start=906
+  _globals['_DELIVEREDREPLY']._serialized_end=937
+  _globals['_DOCUMENT']._serialized_start=939
+  _globals['_DOCUMENT']._serialized_end=980
+  _globals['_DOCUMENTSREPLY']._serialized_start=982
+  _globals['_DOCUMENTSREPLY']._serialized_end=1044
+  _globals['_WAKEREQUEST']._serialized_start=1046
+  _globals['_WAKEREQUEST']._serialized_end=1074
+  _globals['_NOTIFYREQUEST']._serialized_start=1077
+  _globals['_NOTIFYREQUEST']._serialized_end=1208
+  _globals['_ADMIN']._serialized_start=1211
+  _globals['_ADMIN']._serialized_end=1872
 # @@protoc_insertion_point(module_scope)

@@ -17,7 +17,7 @@ class StatusRequest(_message.Message):
     def __init__(self, sites: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SiteStatus(_message.Message):
-    __slots__ = ("site", "connected", "since_unix_ms", "software_version", "wheel_digest", "capabilities", "last_heard_unix_ms", "clock_skew_ms", "free_disk_bytes", "busy", "run", "round", "batches_done", "batches_total", "refused_code", "refused_what")
+    __slots__ = ("site", "connected", "since_unix_ms", "software_version", "wheel_digest", "capabilities", "last_heard_unix_ms", "clock_skew_ms", "free_disk_bytes", "busy", "run", "round", "batches_done", "batches_total", "refused_code", "refused_what", "epoch", "bytes_in", "bytes_out")
     SITE_FIELD_NUMBER: _ClassVar[int]
     CONNECTED_FIELD_NUMBER: _ClassVar[int]
     SINCE_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,9 @@ class SiteStatus(_message.Message):
     BATCHES_TOTAL_FIELD_NUMBER: _ClassVar[int]
     REFUSED_CODE_FIELD_NUMBER: _ClassVar[int]
     REFUSED_WHAT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BYTES_IN_FIELD_NUMBER: _ClassVar[int]
+    BYTES_OUT_FIELD_NUMBER: _ClassVar[int]
     site: str
     connected: bool
     since_unix_ms: int
@@ -50,7 +53,10 @@ class SiteStatus(_message.Message):
     batches_total: int
     refused_code: str
     refused_what: str
-    def __init__(self, site: _Optional[str] = ..., connected: _Optional[bool] = ..., since_unix_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., wheel_digest: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., last_heard_unix_ms: _Optional[int] = ..., clock_skew_ms: _Optional[int] = ..., free_disk_bytes: _Optional[int] = ..., busy: _Optional[bool] = ..., run: _Optional[str] = ..., round: _Optional[int] = ..., batches_done: _Optional[int] = ..., batches_total: _Optional[int] = ..., refused_code: _Optional[str] = ..., refused_what: _Optional[str] = ...) -> None: ...
+    epoch: int
+    bytes_in: int
+    bytes_out: int
+    def __init__(self, site: _Optional[str] = ..., connected: _Optional[bool] = ..., since_unix_ms: _Optional[int] = ..., software_version: _Optional[str] = ..., wheel_digest: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., last_heard_unix_ms: _Optional[int] = ..., clock_skew_ms: _Optional[int] = ..., free_disk_bytes: _Optional[int] = ..., busy: _Optional[bool] = ..., run: _Optional[str] = ..., round: _Optional[int] = ..., batches_done: _Optional[int] = ..., batches_total: _Optional[int] = ..., refused_code: _Optional[str] = ..., refused_what: _Optional[str] = ..., epoch: _Optional[int] = ..., bytes_in: _Optional[int] = ..., bytes_out: _Optional[int] = ...) -> None: ...
 
 class StatusReply(_message.Message):
     __slots__ = ("centre", "software_version", "started_unix_ms", "pid", "port", "superlink", "superlink_alive", "superlink_restarts", "sites")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+federation/protocol/generated/control.proto\x12\x11trifed.control.v1\"\xdd\x02\n\x08\x46romNode\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x18.trifed.control.v1.HelloH\x00\x12\x35\n\theartbeat\x18\x02 \x01(\x0b\x32 .trifed.control.v1.NodeHeartbeatH\x00\x12/\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\x1b.trifed.control.v1.DecisionH\x00\x12\x36\n\x0c\x64\x61taset_card\x18\x04 \x01(\x0b\x32\x1e.trifed.control.v1.DatasetCardH\x00\x12@\n\x11proposal_received\x18\x05 \x01(\x0b\x32#.trifed.control.v1.ProposalReceivedH\x00\x12<\n\x0fnotice_received\x18\x06 \x01(\x0b\x32!.trifed.control.v1.NoticeReceivedH\x00\x42\x06\n\x04kind\"\xe8\x03\n\nFromCentre\x12-\n\x07welcome\x18\x01 \x01(\x0b\x32\x1a.trifed.control.v1.WelcomeH\x00\x12-\n\x07refused\x18\x02 \x01(\x0b\x32\x1a.trifed.control.v1.RefusedH\x00\x12\x37\n\theartbeat\x18\x03 \x01(\x0b\x32\".trifed.control.v1.CentreHeartbeatH\x00\x12/\n\x08proposal\x18\x04 \x01(\x0b\x32\x1b.trifed.control.v1.ProposalH\x00\x12\'\n\x04wake\x18\x05 \x01(\x0b\x32\x17.trifed.control.v1.WakeH\x00\x12\x32\n\nrun_notice\x18\x06 \x01(\x0b\x32\x1c.trifed.control.v1.RunNoticeH\x00\x12\x31\n\twithdrawn\x18\x07 \x01(\x0b\x32\x1c.trifed.control.v1.WithdrawnH\x00\x12@\n\x11\x64\x65\x63ision_received\x18\x08 \x01(\x0b\x32#.trifed.control.v1.DecisionReceivedH\x00\x12\x38\n\rcard_received\x18\t \x01(\x0b\x32\x1f.trifed.control.v1.CardReceivedH\x00\x42\x06\n\x04kind\"\x8c\x01\n\x05Hello\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x18\n\x10protocol_version\x18\x02 \x01(\r\x12\x18\n\x10software_version\x18\x03 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x04 \x03(\t\x12\x14\n\x0cwheel_digest\x18\x05 \x01(\t\x12\x15\n\rclock_unix_ms\x18\x06 \x01(\x03\"\x96\x01\n\rNodeHeartbeat\x12\x15\n\rclock_unix_ms\x18\x01 \x01(\x03\x12\x17\n\x0f\x66ree_disk_bytes\x18\x02 \x01(\x04\x12\x0c\n\x04\x62usy\x18\x03 \x01(\x08\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\r\n\x05round\x18\x05 \x01(\r\x12\x14\n\x0c\x62\x61tches_done\x18\x06 \x01(\r\x12\x15\n\rbatches_total\x18\x07 \x01(\r\"A\n\x08\x44\x65\x63ision\x12\r\n\x05study\x18\x01 \x01(\t\x12\x14\n\x0cstudy_digest\x18\x02 \x01(\t\x12\x10\n\x08\x65nvelope\x18\x03 \x01(\x0c\"*\n\x0b\x44\x61tasetCard\x12\r\n\x05study\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\x0c\"d\n\x10ProposalReceived\x12\r\n\x05study\x18\x01 \x01(\t\x12\x14\n\x0cstudy_digest\x18\x02 \x01(\t\x12+\n\x07refused\x18\x03 \x01(\x0b\x32\x1a.trifed.control.v1.Refused\"\x1d\n\x0eNoticeReceived\x12\x0b\n\x03run\x18\x01 \x01(\t\"\x9d\x01\n\x07Welcome\x12\x0e\n\x06\x63\x65ntre\x18\x01 \x01(\t\x12\x18\n\x10protocol_version\x18\x02 \x01(\r\x12\x18\n\x10software_version\x18\x03 \x01(\t\x12\x15\n\rclock_unix_ms\x18\x04 \x01(\x03\x12\x13\n\x0bheartbeat_s\x18\x05 \x01(\x01\x12\x13\n\x0b\x66leet_epoch\x18\x06 \x01(\x03\x12\r\n\x05heads\x18\x07 \x01(\x0c\"\x9f\x01\n\x07Refused\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\x11\n\tnext_step\x18\x03 \x01(\t\x12\x36\n\x06values\x18\x04 \x03(\x0b\x32&.trifed.control.v1.Refused.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"=\n\x0f\x43\x65ntreHeartbeat\x12\x15\n\rclock_unix_ms\x18\x01 \x01(\x03\x12\x13\n\x0b\x66leet_epoch\x18\x02 \x01(\x03\"j\n\x08Proposal\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\r\n\x05study\x18\x02 \x01(\x0c\x12\x14\n\x0cstudy_digest\x18\x03 \x01(\t\x12\x15\n\rrecipe_digest\x18\x04 \x01(\t\x12\x10\n\x08\x65nvelope\x18\x05 \x01(\x0c\"\x06\n\x04Wake\"`\n\tRunNotice\x12\r\n\x05study\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x12\n\nflower_run\x18\x03 \x01(\t\x12\x15\n\rbundle_digest\x18\x04 \x01(\t\x12\x0c\n\x04over\x18\x05 \x01(\x08\"\x1a\n\tWithdrawn\x12\r\n\x05study\x18\x01 \x01(\t\"}\n\x10\x44\x65\x63isionReceived\x12\r\n\x05study\x18\x01 \x01(\t\x12\x14\n\x0cstudy_digest\x18\x02 \x01(\t\x12\x17\n\x0f\x65nvelope_digest\x18\x03 \x01(\t\x12+\n\x07refused\x18\x04 \x01(\x0b\x32\x1a.trifed.control.v1.Refused\"_\n\x0c\x43\x61rdReceived\x12\r\n\x05study\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61rd_digest\x18\x02 \x01(\t\x12+\n\x07refused\x18\x03 \x01(\x0b\x32\x1a.trifed.control.v1.Refused2T\n\x07\x43ontrol\x12I\n\x07\x43onnect\x12\x1b.trifed.control.v1.FromNode\x1a\x1d.trifed.control.v1.FromCentre(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+federation/protocol/generated/control.proto\x12\x11trifed.control.v1\"\xdd\x02\n\x08\x46romNode\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x18.trifed.control.v1.HelloH\x00\x12\x35\n\theartbeat\x18\x02 \x01(\x0b\x32 .trifed.control.v1.NodeHeartbeatH\x00\x12/\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0b\x32\x1b.trifed.control.v1.DecisionH\x00\x12\x36\n\x0c\x64\x61taset_card\x18\x04 \x01(\x0b\x32\x1e.trifed.control.v1.DatasetCardH\x00\x12@\n\x11proposal_received\x18\x05 \x01(\x0b\x32#.trifed.control.v1.ProposalReceivedH\x00\x12<\n\x0fnotice_received\x18\x06 \x01(\x0b\x32!.trifed.control.v1.NoticeReceivedH\x00\x42\x06\n\x04kind\"\xe8\x03\n\nFromCentre\x12-\n\x07welcome\x18\x01 \x01(\x0b\x32\x1a.trifed.control.v1.WelcomeH\x00\x12-\n\x07refused\x18\x02 \x01(\x0b\x32\x1a.trifed.control.v1.RefusedH\x00\x12\x37\n\theartbeat\x18\x03 \x01(\x0b\x32\".trifed.control.v1.CentreHeartbeatH\x00\x12/\n\x08proposal\x18\x04 \x01(\x0b\x32\x1b.trifed.control.v1.ProposalH\x00\x12\'\n\x04wake\x18\x05 \x01(\x0b\x32\x17.trifed.control.v1.WakeH\x00\x12\x32\n\nrun_notice\x18\x06 \x01(\x0b\x32\x1c.trifed.control.v1.RunNoticeH\x00\x12\x31\n\twithdrawn\x18\x07 \x01(\x0b\x32\x1c.trifed.control.v1.WithdrawnH\x00\x12@\n\x11\x64\x65\x63ision_received\x18\x08 \x01(\x0b\x32#.trifed.control.v1.DecisionReceivedH\x00\x12\x38\n\rcard_received\x18\t \x01(\x0b\x32\x1f.trifed.control.v1.CardReceivedH\x00\x42\x06\n\x04kind\"\x8c\x01\n\x05Hello\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x18\n\x10protocol_version\x18\x02 \x01(\r\x12\x18\n\x10software_version\x18\x03 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x04 \x03(\t\x12\x14\n\x0cwheel_digest\x18\x05 \x01(\t\x12\x15\n\rclock_unix_ms\x18\x06 \x01(\x03\"\xa5\x01\n\rNodeHeartbeat\x12\x15\n\rclock_unix_ms\x18\x01 \x01(\x03\x12\x17\n\x0f\x66ree_disk_bytes\x18\x02 \x01(\x04\x12\x0c\n\x04\x62usy\x18\x03 \x01(\x08\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\r\n\x05round\x18\x05 \x01(\r\x12\x14\n\x0c\x62\x61tches_done\x18\x06 \x01(\r\x12\x15\n\rbatches_total\x18\x07 \x01(\r\x12\r\n\x05\x65poch\x18\x08 \x01(\x04\"A\n\x08\x44\x65\x63ision\x12\r\n\x05study\x18\x01 \x01(\t\x12\x14\n\x0cstudy_digest\x18\x02 \x01(\t\x12\x10\n\x08\x65nvelope\x18\x03 \x01(\x0c\"*\n\x0b\x44\x61tasetCard\x12\r\n\x05study\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\x0c\"d\n\x10ProposalReceived\x12\r\n\x05study\x18\x01 \x01(\t\x12\x14\n\x0cstudy_digest\x18\x02 \x01(\t\x12+\n\x07refused\x18\x03 \x01(\x0b\x32\x1a.trifed.control.v1.Refused\"\x1d\n\x0eNoticeReceived\x12\x0b\n\x03run\x18\x01 \x01(\t\"\x9d\x01\n\x07Welcome\x12\x0e\n\x06\x63\x65ntre\x18\x01 \x01(\t\x12\x18\n\x10protocol_version\x18\x02 \x01(\r\x12\x18\n\x10software_version\x18\x03 \x01(\t\x12\x15\n\rclock_unix_ms\x18\x04 \x01(\x03\x12\x13\n\x0bheartbeat_s\x18\x05 \x01(\x01\x12\x13\n\x0b\x66leet_epoch\x18\x06 \x01(\x03\x12\r\n\x05heads\x18\x07 \x01(\x0c\"\x9f\x01\n\x07Refused\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\x11\n\tnext_step\x18\x03 \x01(\t\x12\x36\n\x06values\x18\x04 \x03(\x0b\x32&.trifed.control.v1.Refused.ValuesEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"=\n\x0f\x43\x65ntreHeartbeat\x12\x15\n\rclock_unix_ms\x18\x01 \x01(\x03\x12\x13\n\x0b\x66leet_epoch\x18\x02 \x01(\x03\"j\n\x08Proposal\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12\r\n\x05study\x18\x02 \x01(\x0c\x12\x14\n\x0cstudy_digest\x18\x03 \x01(\t\x12\x15\n\rrecipe_digest\x18\x04 \x01(\t\x12\x10\n\x08\x65nvelope\x18\x05 \x01(\x0c\"\x06\n\x04Wake\"`\n\tRunNotice\x12\r\n\x05study\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x12\n\nflower_run\x18\x03 \x01(\t\x12\x15\n\rbundle_digest\x18\x04 \x01(\t\x12\x0c\n\x04over\x18\x05 \x01(\x08\"\x1a\n\tWithdrawn\x12\r\n\x05study\x18\x01 \x01(\t\"}\n\x10\x44\x65\x63isionReceived\x12\r\n\x05study\x18\x01 \x01(\t\x12\x14\n\x0cstudy_digest\x18\x02 \x01(\t\x12\x17\n\x0f\x65nvelope_digest\x18\x03 \x01(\t\x12+\n\x07refused\x18\x04 \x01(\x0b\x32\x1a.trifed.control.v1.Refused\"_\n\x0c\x43\x61rdReceived\x12\r\n\x05study\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x61rd_digest\x18\x02 \x01(\t\x12+\n\x07refused\x18\x03 \x01(\x0b\x32\x1a.trifed.control.v1.Refused2T\n\x07\x43ontrol\x12I\n\x07\x43onnect\x12\x1b.trifed.control.v1.FromNode\x1a\x1d.trifed.control.v1.FromCentre(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,35 +40,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELLO']._serialized_start=910
   _globals['_HELLO']._serialized_end=1050
   _globals['_NODEHEARTBEAT']._serialized_start=1053
-  _globals['_NODEHEARTBEAT']._serialized_end=1203
-  _globals['_DECISION']._serialized_start=1205
-  _globals['_DECISION']._serialized_end=1270
-  _globals['_DATASETCARD']._serialized_start=1272
-  _globals['_DATASETCARD']._serialized_end=1314
-  _globals['_PROPOSALRECEIVED']._serialized_start=1316
-  _globals['_PROPOSALRECEIVED']._serialized_end=1416
-  _globals['_NOTICERECEIVED']._serialized_start=1418
-  _globals['_NOTICERECEIVED']._serialized_end=1447
-  _globals['_WELCOME']._serialized_start=1450
-  _globals['_WELCOME']._serialized_end=1607
-  _globals['_REFUSED']._serialized_start=1610
-  _globals['_REFUSED']._serialized_end=1769
-  _globals['_REFUSED_VALUESENTRY']._serialized_start=1724
-  _globals['_REFUSED_VALUESENTRY']._serialized_end=1769
-  _globals['_CENTREHEARTBEAT']._serialized_start=1771
-  _globals['_CENTREHEARTBEAT']._serialized_end=1832
-  _globals['_PROPOSAL']._serialized_start=1834
-  _globals['_PROPOSAL']._serialized_end=1940
-  _globals['_WAKE']._serialized_start=1942
-  _globals['_WAKE']._serialized_end=1948
-  _globals['_RUNNOTICE']._serialized_start=1950
-  _globals['_RUNNOTICE']._serialized_end=2046
-  _globals['_WITHDRAWN']._serialized_start=2048
-  _globals['_WITHDRAWN']._serialized_end=2074
-  _globals['_DECISIONRECEIVED']._serialized_start=2076
-  _globals['_DECISIONRECEIVED']._serialized_end=2201
-  _globals['_CARDRECEIVED']._serialized_start=2203
-  _globals['_CARDRECEIVED']._serialized_end=2298
-  _globals['_CONTROL']._serialized_start=2300
-  _globals['_CONTROL']._serialized_end=2384
+  _globals['_NODEHEARTBEAT']._serialized_end=1218
+  _globals['_DECISION']._serialized_start=1220
+  _globals['_DECISION']._serialized_end=1285
+  _globals['_DATASETCARD']._serialized_start=1287
+  _globals['_DATASETCARD']._serialized_end=1329
+  _globals['_PROPOSALRECEIVED']._serialized_start=1331
+  _globals['_PROPOSALRECEIVED']._serialized_end=1431
+  _globals['_NOTICERECEIVED']._serialized_start=1433
+  _globals['_NOTICERECEIVED']._serialized_end=1462
+  _globals['_WELCOME']._serialized_start=1465
+  _globals['_WELCOME']._serialized_end=1622
+  _globals['_REFUSED']._serialized_start=1625
+  _globals['_REFUSED']._serialized_end=1784
+  _globals['_REFUSED_VALUESENTRY']._serialized_start=1739
+  _globals['_REFUSED_VALUESENTRY']._serialized_end=1784
+  _globals['_CENTREHEARTBEAT']._serialized_start=1786
+  _globals['_CENTREHEARTBEAT']._serialized_end=1847
+  _globals['_PROPOSAL']._serialized_start=1849
+  _globals['_PROPOSAL']._serialized_end=1955
+  _globals['_WAKE']._serialized_start=1957
+  _globals['_WAKE']._serialized_end=1963
+  _globals['_RUNNOTICE']._serialized_start=1965
+  _globals['_RUNNOTICE']._serialized_end=2061
+  _globals['_WITHDRAWN']._serialized_start=2063
+  _globals['_WITHDRAWN']._serialized_end=2089
+  _globals['_DECISIONRECEIVED']._serialized_start=2091
+  _globals['_DECISIONRECEIVED']._serialized_end=2216
+  _globals['_CARDRECEIVED']._serialized_start=2218
+  _globals['_CARDRECEIVED']._serialized_end=2313
+  _globals['_CONTROL']._serialized_start=2315
+  _globals['_CONTROL']._serialized_end=2399
 # @@protoc_insertion_point(module_scope)

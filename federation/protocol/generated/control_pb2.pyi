@@ -61,7 +61,7 @@ class Hello(_message.Message):
     def __init__(self, site: _Optional[str] = ..., protocol_version: _Optional[int] = ..., software_version: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., wheel_digest: _Optional[str] = ..., clock_unix_ms: _Optional[int] = ...) -> None: ...
 
 class NodeHeartbeat(_message.Message):
-    __slots__ = ("clock_unix_ms", "free_disk_bytes", "busy", "run", "round", "batches_done", "batches_total")
+    __slots__ = ("clock_unix_ms", "free_disk_bytes", "busy", "run", "round", "batches_done", "batches_total", "epoch")
     CLOCK_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
     FREE_DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
     BUSY_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,7 @@ class NodeHeartbeat(_message.Message):
     ROUND_FIELD_NUMBER: _ClassVar[int]
     BATCHES_DONE_FIELD_NUMBER: _ClassVar[int]
     BATCHES_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
     clock_unix_ms: int
     free_disk_bytes: int
     busy: bool
@@ -76,7 +77,8 @@ class NodeHeartbeat(_message.Message):
     round: int
     batches_done: int
     batches_total: int
-    def __init__(self, clock_unix_ms: _Optional[int] = ..., free_disk_bytes: _Optional[int] = ..., busy: _Optional[bool] = ..., run: _Optional[str] = ..., round: _Optional[int] = ..., batches_done: _Optional[int] = ..., batches_total: _Optional[int] = ...) -> None: ...
+    epoch: int
+    def __init__(self, clock_unix_ms: _Optional[int] = ..., free_disk_bytes: _Optional[int] = ..., busy: _Optional[bool] = ..., run: _Optional[str] = ..., round: _Optional[int] = ..., batches_done: _Optional[int] = ..., batches_total: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
 
 class Decision(_message.Message):
     __slots__ = ("study", "study_digest", "envelope")

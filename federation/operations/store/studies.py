@@ -5,9 +5,6 @@ an `AuditEvent` and commits with it in one transaction. Records are kept as JSON
 beside the few columns that are searched.
 """
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -16,13 +13,9 @@ from sqlalchemy import (
     JSON,
     Column,
     Connection,
-    Engine,
     Integer,
-    MetaData,
     String,
     Table,
-    create_engine,
-    event,
     func,
     insert,
     select,
@@ -34,20 +27,20 @@ from federation.domain.ids import RunId, StudyId
 from federation.domain.run import RUN, RoundState, RunState
 from federation.domain.study import STUDY, StudyState
 from federation.errors.approval import StudyMissingError
+from federation.operations.store.database import METADATA, Database
 
 State = TypeVar("State")
 
-_META = MetaData()
 _STUDIES = Table(
     "studies",
-    _META,
+    METADATA,
     Column("id", String(40), primary_key=True),
     Column("state", String(20), nullable=False),
     Column("record", JSON, nullable=False),
 )
 _RUNS = Table(
     "runs",
-    _META,
+    METADATA,
     Column("id", String(60), primary_key=True),
     Column("study", String(40), nullable=False, index=True),
     Column("state", String(20), nullable=False),
@@ -55,21 +48,11 @@ _RUNS = Table(
 )
 _ROUNDS = Table(
     "rounds",
-    _META,
+    METADATA,
     Column("run", String(60), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("state", String(20), nullable=False),
     Column("record", JSON, nullable=False),
-)
-_AUDIT = Table(
-    "audit",
-    _META,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
-    Column("kind", String(40), nullable=False),
-    Column("actor", String(80), nullable=False),
-    Column("subject", String(120), nullable=False),
-    Column("at", String(40), nullable=False),
-    Column("details", JSON, nullable=False),
 )
 
 
@@ -85,24 +68,22 @@ class Stored(Generic[State]):
 class StudyStore:
     """Studies, runs and rounds of one centre."""
 
-    def __init__(self, url: str) -> None:
-        self._engine: Engine = create_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _make_sqlite_durable)
-        _META.create_all(self._engine)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.make_tables()
 
     @classmethod
     def at(cls, path: Path) -> "StudyStore":
         """Return the store in a SQLite file."""
-        return cls(f"sqlite:///{path}")
+        return cls(Database.at(path))
 
     def close(self) -> None:
         """Let go of every connection."""
-        self._engine.dispose()
+        self._database.close()
 
     def add_study(self, study: StudyId, record: dict[str, object], *, audit: AuditEvent) -> None:
         """Keep a new draft, or replace one that was never proposed or has failed."""
-        with self._write(audit) as connection:
+        with self._database.write(audit) as connection:
             row = connection.execute(select(_STUDIES).where(_STUDIES.c.id == study)).first()
             values = {"state": StudyState.DRAFT.value, "record": record}
             if row is None:
@@ -119,7 +100,7 @@ class StudyStore:
         TransitionRefusedError
             If the state may not follow.
         """
-        with self._write(audit) as connection:
+        with self._database.write(audit) as connection:
             current = self._study(connection, study).state
             STUDY.check(current, wanted)
             connection.execute(
@@ -134,24 +115,24 @@ class StudyStore:
         StudyMissingError
             If there is none of this name.
         """
-        with self._engine.connect() as connection:
+        with self._database.read() as connection:
             return self._study(connection, study)
 
     def holds(self, study: StudyId, record: dict[str, object]) -> bool:
         """Say whether exactly this record is kept under that name."""
-        with self._engine.connect() as connection:
+        with self._database.read() as connection:
             row = connection.execute(select(_STUDIES).where(_STUDIES.c.id == study)).first()
             return row is not None and row.record == record
 
     def studies(self) -> list[Stored[StudyState]]:
         """Return every study by name."""
-        with self._engine.connect() as connection:
+        with self._database.read() as connection:
             rows = connection.execute(select(_STUDIES).order_by(_STUDIES.c.id))
             return [Stored(row.id, StudyState(row.state), row.record) for row in rows]
 
     def start_run(self, study: StudyId, record: dict[str, object], *, audit: AuditEvent) -> RunId:
         """Open the next run of a study and return its id."""
-        with self._write(audit) as connection:
+        with self._database.write(audit) as connection:
             count = connection.execute(
                 select(func.count()).select_from(_RUNS).where(_RUNS.c.study == study)
             ).scalar_one()
@@ -172,7 +153,7 @@ class StudyStore:
         TransitionRefusedError
             If it was closed before.
         """
-        with self._write(audit) as connection:
+        with self._database.write(audit) as connection:
             row = connection.execute(select(_RUNS).where(_RUNS.c.id == run)).one()
             RUN.check(RunState(row.state), wanted)
             connection.execute(
@@ -183,7 +164,7 @@ class StudyStore:
 
     def runs(self, study: StudyId) -> list[Stored[RunState]]:
         """Return the runs of a study, oldest first."""
-        with self._engine.connect() as connection:
+        with self._database.read() as connection:
             rows = connection.execute(select(_RUNS).where(_RUNS.c.study == study))
             found = [Stored(row.id, RunState(row.state), row.record) for row in rows]
         return sorted(found, key=lambda run: int(run.id.rpartition(".")[2]))
@@ -199,7 +180,7 @@ class StudyStore:
     ) -> None:
         """Keep a round's outcome; the same round asked again replaces it."""
         key = (_ROUNDS.c.run == run) & (_ROUNDS.c.number == number)
-        with self._write(audit) as connection:
+        with self._database.write(audit) as connection:
             values = {"state": state.value, "record": record}
             if connection.execute(select(_ROUNDS.c.number).where(key)).first():
                 connection.execute(update(_ROUNDS).where(key).values(values))
@@ -208,7 +189,7 @@ class StudyStore:
 
     def rounds(self, run: RunId) -> list[Stored[RoundState]]:
         """Return the rounds of a run in order."""
-        with self._engine.connect() as connection:
+        with self._database.read() as connection:
             rows = connection.execute(
                 select(_ROUNDS).where(_ROUNDS.c.run == run).order_by(_ROUNDS.c.number)
             )
@@ -216,9 +197,7 @@ class StudyStore:
 
     def audit_events(self) -> list[dict[str, object]]:
         """Return the audit trail, oldest first."""
-        with self._engine.connect() as connection:
-            rows = connection.execute(select(_AUDIT).order_by(_AUDIT.c.seq))
-            return [dict(row._mapping) for row in rows]
+        return self._database.audit_events()
 
     def _study(self, connection: Connection, study: StudyId) -> Stored[StudyState]:
         row = connection.execute(select(_STUDIES).where(_STUDIES.c.id == study)).first()
@@ -226,24 +205,3 @@ class StudyStore:
             known = connection.execute(select(_STUDIES.c.id).order_by(_STUDIES.c.id)).scalars()
             raise StudyMissingError(study=study, known=", ".join(known) or "none")
         return Stored(row.id, StudyState(row.state), row.record)
-
-    @contextmanager
-    def _write(self, audit: AuditEvent) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
-            yield connection
-            connection.execute(
-                insert(_AUDIT).values(
-                    kind=audit.kind.value,
-                    actor=audit.actor,
-                    subject=audit.subject,
-                    at=audit.at.isoformat(),
-                    details=json.loads(json.dumps(audit.details)),
-                )
-            )
-
-
-def _make_sqlite_durable(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()

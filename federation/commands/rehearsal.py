@@ -31,6 +31,7 @@ from federation.errors.machine import (
     StepFailedError,
 )
 from federation.operations.progress import Progress
+from federation.supervision.leash import leashed
 
 MARKER = ".trifed-demo"
 SITES = ("taipei", "taichung", "tainan", "hualien", "kaohsiung", "taoyuan")
@@ -86,6 +87,7 @@ class Rehearsal:
         self._commands: list[subprocess.Popen[str]] = []
         self._starting = threading.Lock()
         self._over = False
+        self._ended = threading.Event()
 
     def __enter__(self) -> "Rehearsal":
         from federation.recipes import catalogue
@@ -108,6 +110,7 @@ class Rehearsal:
         with self._starting:
             self._over = True
         _stop([*self._commands, *(process for _, process, _ in reversed(self._processes))])
+        self._ended.set()
 
     def _check_not_over(self, name: str) -> None:
         if self._over:
@@ -134,7 +137,7 @@ class Rehearsal:
         log = self._log("study")
         with log.open("ab") as errors:
             process = subprocess.Popen(
-                _trifed("study", "launch", STUDY, "--home", str(self.centre), "--events"),
+                leashed(_trifed("study", "launch", STUDY, "--home", str(self.centre), "--events")),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -158,6 +161,7 @@ class Rehearsal:
                 done.set_exception(error)
             else:
                 done.set_result(None)
+            self._ended.wait()  # the nodes are on this thread's leash
 
         threading.Thread(target=work, daemon=True, name="hospitals").start()
         return done
@@ -311,7 +315,7 @@ class Rehearsal:
         with self._starting, log.open("ab") as output:
             self._check_not_over(name)
             process = subprocess.Popen(
-                _trifed(*arguments),
+                leashed(_trifed(*arguments)),
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,

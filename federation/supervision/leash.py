@@ -2,14 +2,21 @@
 
 Started by path with `python -I -S` (no site packages, a few milliseconds); it
 asks the kernel for SIGKILL on the parent's death and then becomes the command.
-On systems without that call the command runs all the same.
+On systems without that call the command runs all the same. The kernel's parent is
+the thread that started it: that thread must live as long as the child should.
 """
 
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 _PR_SET_PDEATHSIG = 1
+
+
+def leashed(command: Sequence[str]) -> list[str]:
+    """Return the command that runs `command` on a leash of this process."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
 
 
 def main(arguments: list[str]) -> None:

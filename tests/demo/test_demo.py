@@ -5,7 +5,9 @@ import os
 import re
 import subprocess
 import sys
+import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,20 @@ def trifed(*arguments: str, timeout_s: float = LIMIT_S) -> "subprocess.Completed
         env={**os.environ, "TRIFED_LANG": "en"},
         check=False,
     )
+
+
+def running_in(workdir: Path) -> list[str]:
+    """Return the command lines of the processes that work in a folder."""
+    lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return [" ".join(words) for words in lines if str(workdir) in " ".join(words)]
+
+
+def wait_for(holds: Callable[[], bool], *, timeout_s: float) -> bool:
+    """Return whether it came to hold in time."""
+    end = time.monotonic() + timeout_s
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.1)
+    return holds()
 
 
 def answer(*arguments: str) -> Any:
@@ -81,13 +97,7 @@ def test_three_hospitals_were_three_processes(result: dict[str, Any]) -> None:
 
 
 def test_nothing_of_the_demo_runs_on(result: dict[str, Any], workdir: Path) -> None:
-    left = [
-        process.info["pid"]
-        for process in psutil.process_iter(["pid", "cmdline"])
-        if str(workdir) in " ".join(process.info["cmdline"] or [])
-    ]
-
-    assert left == []
+    assert running_in(workdir) == []
 
 
 def test_every_site_spent_no_more_than_it_was_asked(result: dict[str, Any]) -> None:
@@ -172,3 +182,15 @@ def test_staff_read_the_proposal_in_both_languages(result: dict[str, Any], workd
 
     assert "What leaves:" in english
     assert "離院內容" in chinese
+
+
+def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
+    workdir = tmp_path / "killed"
+    command = [sys.executable, "-m", "federation.commands.main", "demo", "--workdir", str(workdir)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
+        node = "clients.flower.executor"
+        came = wait_for(lambda: any(node in one for one in running_in(workdir)), timeout_s=120)
+        demo.kill()
+
+    assert came
+    assert wait_for(lambda: running_in(workdir) == [], timeout_s=15), running_in(workdir)

@@ -16,6 +16,9 @@ from federation.errors.machine import DiskFullError
 
 PRIVATE = 0o600
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says when a disk or a quota is full."""
+
 
 def write_atomic(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
     """Write `content` to `path` in one step, with file permissions `mode`.
@@ -31,7 +34,7 @@ def write_atomic(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
         temporary = _written(path, content, mode)
         with _removed_on_failure(temporary):
             temporary.replace(path)
-            _keep_names(path.parent)
+            keep_names(path.parent)
 
 
 def write_new(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
@@ -48,7 +51,7 @@ def write_new(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
         temporary = _written(path, content, mode)
         try:
             path.hardlink_to(temporary)
-            _keep_names(path.parent)
+            keep_names(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -80,7 +83,7 @@ def _removed_on_failure(path: Path) -> Iterator[None]:
         raise
 
 
-def _keep_names(folder: Path) -> None:
+def keep_names(folder: Path) -> None:
     """Bring the folder itself to disk, so that a power cut does not undo a rename."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -95,7 +98,7 @@ def disk_full_as_error(folder: Path, needed_bytes: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         raise no_room(folder, needed_bytes) from error
 

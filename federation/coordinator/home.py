@@ -10,13 +10,14 @@ Folders are 0700, private keys and the roster 0600. Made by
 `federation.operations.enrolment.init_centre`; everything else opens it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 from cryptography import x509
 
+from federation.coordinator.places import DatabasePlace, artefact_url
 from federation.errors.core import HomeMissingError, InvalidValueError, UnreadableRecordError
 from federation.errors.enrolment import DocumentUnreadableError, KeyFileUnsafeError
 from federation.homes import (
@@ -39,17 +40,24 @@ FOLDERS = ("pki", "keys", "artefacts", "run", "logs")
 
 @dataclass(frozen=True, slots=True)
 class CentreSettings:
-    """What `centre.toml` says: display name, `host:port` for nodes, when it was made."""
+    """What `centre.toml` says: display name, `host:port` for nodes, when it was made, places."""
 
     name: str
     address: str
     created: datetime
+    database: DatabasePlace = field(default_factory=DatabasePlace)
+    artefacts: str | None = None
 
     def to_bytes(self) -> bytes:
         """Return the settings as TOML."""
         created = instant_text(self.created)
         table = {"name": self.name, "address": self.address, "created": created}
-        return render_settings({"centre": table})
+        tables = {
+            "centre": table,
+            "database": self.database.as_table(),
+            "artefacts": {} if self.artefacts is None else {"url": self.artefacts},
+        }
+        return render_settings({key: table for key, table in tables.items() if table})
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -59,6 +67,8 @@ class CentreSettings:
         ------
         UnreadableRecordError
             If it is not what `to_bytes` writes, or a value is not allowed.
+        DatabaseSettingError, ArtefactSettingError
+            If what it says of the database or the artefact store cannot be used.
         """
         tables = read_settings(path)
         try:
@@ -68,6 +78,8 @@ class CentreSettings:
                 name=check_display_name(text_setting(tables, "centre", "name"), field="name"),
                 address=address,
                 created=instant(text_setting(tables, "centre", "created"), document=MARKER),
+                database=DatabasePlace.of(tables),
+                artefacts=artefact_url(tables),
             )
         except (InvalidValueError, DocumentUnreadableError) as error:
             raise UnreadableRecordError(kind=MARKER, why=error.say_what()) from error
@@ -135,13 +147,39 @@ class CentreHome:
 
     @property
     def database(self) -> Path:
-        """Return the path of the centre's database (SQLite)."""
+        """Return the path of the centre's database where it is SQLite in the home (the default)."""
         return self.folder / "centre.db"
 
     @property
+    def database_url(self) -> str:
+        """Return the URL of the centre's database; it may hold a password, never show it.
+
+        Raises
+        ------
+        UnreadableRecordError, DatabaseSettingError
+            If `centre.toml` cannot be read, or what it says cannot be used.
+        """
+        place = self.settings().database if self.settings_file.exists() else DatabasePlace()
+        return place.resolve(self.folder, default=self.database)
+
+    @property
     def artefacts(self) -> Path:
-        """Return the folder of models and checkpoints, by content id."""
+        """Return the folder of models and checkpoints, by content id.
+
+        With an artefact store elsewhere it holds what passed through this machine.
+        """
         return self.folder / "artefacts"
+
+    @property
+    def artefacts_url(self) -> str | None:
+        """Return the artefact store's URL, or None when the folder is the store.
+
+        Raises
+        ------
+        UnreadableRecordError, ArtefactSettingError
+            If `centre.toml` cannot be read, or what it says cannot be used.
+        """
+        return self.settings().artefacts if self.settings_file.exists() else None
 
     @property
     def run(self) -> Path:

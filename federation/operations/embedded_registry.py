@@ -44,7 +44,7 @@ def registrar(home: CentreHome) -> "Registrar":
 
     signer = Signer.load(home.evidence_key)
     return registrar_of(
-        database_url=f"sqlite:///{home.database}",
+        database_url=home.database_url,
         signer=signer,
         artefacts=home.artefacts,
         keys=lambda: known_keys(home, centre=signer.public_key),
@@ -66,7 +66,7 @@ def release_books(home: CentreHome) -> Bookkeeper:
     """Return the registry's privacy book in a centre's database: what left which site."""
     from registry.ledger.tables import SqlShelves
 
-    return Bookkeeper(SqlShelves(f"sqlite:///{home.database}"))
+    return Bookkeeper(SqlShelves(home.database_url))
 
 
 def enter_release(

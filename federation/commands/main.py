@@ -21,9 +21,6 @@ HELP = Text(
     zh="跨醫院聯邦學習平台:核准、隱私帳本與登錄系統。",
 )
 VERSION = Text(en="TriFed {version}, code {code}", zh="TriFed {version},程式碼 {code}")
-NO_CODE = Text(
-    en="No error has the code {code}. Codes look like TF320.", zh="沒有代碼 {code}。代碼如 TF320。"
-)
 INTERRUPTED = 130
 STOPPED = Text(en="Stopped.", zh="已停止。")
 
@@ -48,12 +45,16 @@ def doctor(
     home: Annotated[
         str | None, typer.Option(help=help_text("centre / node home", "中心或節點的工作目錄"))
     ] = None,
+    site: Annotated[
+        str | None,
+        typer.Option(help=help_text("have this site's node check itself", "請此院節點自行檢查")),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Check ports, certificates, versions, disk and clock."""
-    from federation.commands.checkup import run_doctor
+    from federation.commands.doctor import run_doctor
 
-    run_doctor(home, as_json=json_)
+    run_doctor(home, site=site, as_json=json_)
 
 
 @app.command(help=t(Text(en="Say which version runs, by digest.", zh="顯示版本與摘要。")))
@@ -69,16 +70,14 @@ def version(json_: Json = False) -> None:
     emit(found) if json_ else say(VERSION, version=found["version"], code=found["code"])
 
 
-@app.command(help=t(Text(en="Print the page of an error code.", zh="顯示錯誤代碼的說明。")))
-def explain(code: str) -> None:
+@app.command(
+    help=t(Text(en="Say what an error code means, and what to do.", zh="說明錯誤代碼與處理方式。"))
+)
+def explain(code: str, json_: Json = False) -> None:
     """Print what an error code means and what to do."""
-    from federation.commands.pages import page_of
+    from federation.commands.explain import explain_code
 
-    page = page_of(code.upper())
-    if page is None:
-        say(NO_CODE, code=code)
-        raise typer.Exit(1)
-    typer.echo(page)
+    explain_code(code, as_json=json_)
 
 
 def main() -> None:

@@ -3,6 +3,8 @@
 `doctor(home)` never raises on a broken home: what is broken is what it reports.
 It changes nothing and reads no patient's data. Findings carry the code of the
 error that a command would end with, so `trifed explain CODE` goes on from there.
+`doctor_of_site(home, site)` has the running centre ask a hospital's node for the
+same; it gets names, levels, codes and a few numbers, and the words are made here.
 """
 
 import os
@@ -13,20 +15,26 @@ from pathlib import Path
 
 import psutil
 
+from federation.checkup.found import Travelled
+from federation.domain.ids import SiteId
+from federation.errors import PlatformError, error_of_code
 from federation.errors.core import HomeMissingError
 from federation.errors.machine import DiskFullError
+from federation.errors.observation import CheckupOffError, CheckupRefusedError, CheckupTooOftenError
 from federation.operations.findings import (
     Finding,
     Level,
     fine,
     gathered,
     problem,
+    told_from_afar,
     worth_a_look,
 )
 from federation.operations.home_checks import CENTRE, NODE, Clock, centre_findings, node_findings
 from federation.operations.installed import check_import_names, wrong_versions
 from federation.wording import Text
 
+SITE_WAIT_S = 60.0
 DISK_PROBLEM_BYTES = 500_000_000
 DISK_WARNING_BYTES = 5_000_000_000
 MEMORY_WARNING_BYTES = 2_000_000_000
@@ -50,6 +58,13 @@ _THREADS = Text(
     zh="{cores} 個核心;每個訓練程序使用一個執行緒。",
 )
 
+_SAME_CODE = Text(en="The node runs the same code as the centre.", zh="節點與中心執行相同程式碼。")
+_OTHER_CODE = Text(en="The node runs other code than the centre.", zh="節點與中心的程式碼不同。")
+_COMPARE_VERSIONS = Text(
+    en="Install the same release on both sides; `trifed version` shows the digest.",
+    zh="請於兩端安裝相同版本;`trifed version` 會顯示摘要值。",
+)
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -68,6 +83,47 @@ def doctor(home: Path | None = None, *, clock: Clock = _now) -> tuple[Finding, .
         missing = HomeMissingError(kind="centre / node", folder=home, command="trifed centre init")
         found.append(problem("home", missing))
     return tuple(found)
+
+
+def doctor_of_site(home: Path, site: SiteId, *, wait_s: float = SITE_WAIT_S) -> tuple[Finding, ...]:
+    """Return what a site's node finds when the running centre of `home` asks it.
+
+    Raises
+    ------
+    SiteUnknownError, CentreNotRunningError, SiteNotConnectedError
+        If the site is not in the roster, or it or the centre is not there.
+    CheckupUnsupportedError, CheckupUnansweredError
+        If the node is too old, or silent for `wait_s`.
+    CheckupOffError, CheckupTooOftenError, CheckupRefusedError
+        If the hospital's node says no.
+    """
+    from federation.coordinator.admin import AdminClient
+    from federation.coordinator.home import CentreHome
+
+    centre = CentreHome.open(home)
+    centre.roster().entry(site)
+    with AdminClient(centre.folder) as running:
+        report = running.checkup(site, wait_s=wait_s)
+        node_code = running.status([site]).sites[0].wheel_digest
+    if report.refused_code:
+        raise _no_of(site, report.refused_code)
+    return (*map(told_from_afar, report.findings), _same_code(node_code))
+
+
+def _no_of(site: SiteId, code: str) -> PlatformError:
+    kind = error_of_code(code)
+    if kind in (CheckupOffError, CheckupTooOftenError):
+        return kind()
+    said = told_from_afar(Travelled("checkup", Level.PROBLEM, code)).what
+    return CheckupRefusedError(site=site, code=code, said=said)
+
+
+def _same_code(node_code: str) -> Finding:
+    from federation import provenance
+
+    if node_code == provenance.code_digest():
+        return fine("software", _SAME_CODE)
+    return worth_a_look("software", _OTHER_CODE, _COMPARE_VERSIONS)
 
 
 def is_healthy(findings: Iterable[Finding]) -> bool:

@@ -11,7 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from federation.errors.base import PlatformError
+from federation.checkup import home as homes
+from federation.checkup.found import Check, Found, Level, looked
+from federation.checkup.home import SKEW_LIMIT_S
 from federation.errors.control import (
     CentreNotRunningError,
     CentreUnreachableError,
@@ -21,47 +23,29 @@ from federation.errors.enrolment import (
     CentreCertificateExpiredError,
     CentreCertificateNotYetValidError,
     ForeignCentreCertificateError,
-    ForeignNodeCertificateError,
-    KitKeyMismatchError,
-    NodeCertificateExpiredError,
-    NodeCertificateNotYetValidError,
-    NotJoinedError,
 )
-from federation.errors.machine import FolderOpenToOthersError, PortTakenError
+from federation.errors.machine import PortTakenError
 from federation.homes import parse_address
 from federation.operations.findings import (
     Finding,
-    Level,
     fine,
     gathered,
     problem,
+    told,
     worth_a_look,
 )
 from federation.wording import Text
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
     from clients.home import NodeHome
     from federation.coordinator.home import CentreHome
 
 CENTRE = "centre.toml"
 NODE = "node.toml"
-SKEW_LIMIT_S = 300
-EXPIRY_WARNING_DAYS = 30
 CONNECT_TIMEOUT_S = 3.0
 
-_CLOCK = Text(en="The clock is plausible.", zh="時鐘正常。")
-_CLOCK_BEHIND = Text(
-    en="The clock is {seconds} s behind the newest file of this home.",
-    zh="時鐘比此工作目錄最新的檔案慢 {seconds} 秒。",
-)
-_SET_CLOCK = Text(
-    en="Set the clock by NTP (`timedatectl` shows it).", zh="請以 NTP 校時(以 `timedatectl` 查看)。"
-)
 _SITE_CLOCK = Text(en="The clock of {site} agrees.", zh="{site} 的時鐘一致。")
 _SETTINGS = Text(en="The settings are readable: {name}.", zh="設定可讀取:{name}。")
-_PERMISSIONS = Text(en="Keys and folders are closed to others.", zh="金鑰與資料夾未對他人開放。")
 _CERTIFICATE = Text(
     en="The certificate of {holder} is valid for {days} days.",
     zh="{holder} 的憑證尚有 {days} 天有效。",
@@ -89,8 +73,8 @@ def centre_findings(folder: Path, clock: Clock) -> list[Finding]:
     home = CentreHome(folder.absolute())
     return [
         *gathered("settings", lambda: [fine("settings", _SETTINGS, name=home.settings().name)]),
-        *gathered("permissions", lambda: _permissions(home.folder, [home.roster_file])),
-        *gathered("clock", lambda: _clock(home.folder, clock())),
+        *_told(Check.PERMISSIONS, lambda: homes.permissions(home.folder, [home.roster_file])),
+        *_told(Check.CLOCK, lambda: homes.clock_against_files(home.folder, clock())),
         *gathered("certificates", lambda: _centre_certificates(home, clock())),
         *gathered("port", lambda: _centre_port(home)),
     ]
@@ -98,57 +82,28 @@ def centre_findings(folder: Path, clock: Clock) -> list[Finding]:
 
 def node_findings(folder: Path, clock: Clock) -> list[Finding]:
     """Return what the checks of a node's home find."""
+    from clients.checkup import findings_of
     from clients.home import NodeHome
 
     home = NodeHome(folder.absolute())
-    return [
-        *gathered("settings", lambda: [fine("settings", _SETTINGS, name=home.settings().site)]),
-        *gathered("permissions", lambda: _permissions(home.folder, [home.ledger])),
-        *gathered("clock", lambda: _clock(home.folder, clock())),
-        *gathered("certificates", lambda: _node_certificates(home, clock())),
-        *gathered("centre", lambda: _centre_answers(home)),
-    ]
+    found = [told(one) for one in findings_of(home, now=clock()) if one.check is not Check.DISK]
+    return [*found, *gathered("centre", lambda: _centre_answers(home))]
 
 
-# -- both -----------------------------------------------------------------------------
+def _told(check: Check, look: Callable[[], Iterable[Found]]) -> list[Finding]:
+    return [told(found) for found in looked(check, look)]
 
 
-def _permissions(folder: Path, more: Iterable[Path]) -> Iterator[Finding]:
-    keys = [*folder.glob("keys/*.key"), *folder.glob("pki/*.key"), *folder.glob("run/*.secret")]
-    watched = [folder, *sorted(keys), *(path for path in more if path.exists())]
-    open_ones = [path for path in watched if path.stat().st_mode & 0o077]
-    for path in open_ones:
-        mode = f"{path.stat().st_mode & 0o777:04o}"
-        yield problem("permissions", FolderOpenToOthersError(file=path.name, mode=mode))
-    if not open_ones:
-        yield fine("permissions", _PERMISSIONS)
-
-
-def _clock(folder: Path, now: datetime) -> Iterator[Finding]:
-    newest = max(path.stat().st_mtime for path in [folder, *folder.iterdir()])
-    behind = int(newest - now.timestamp())
-    if behind > SKEW_LIMIT_S:
-        yield worth_a_look("clock", _CLOCK_BEHIND, _SET_CLOCK, seconds=behind)
-    else:
-        yield fine("clock", _CLOCK)
-
-
-def _dates(
-    certificate: "x509.Certificate",
-    now: datetime,
-    *,
-    holder: str,
-    over: PlatformError,
-    early: PlatformError,
-) -> Finding:
-    days = (certificate.not_valid_after_utc - now).days
-    if now > certificate.not_valid_after_utc:
-        return problem("certificates", over)
-    if now < certificate.not_valid_before_utc:
-        return problem("certificates", early)
-    if days < EXPIRY_WARNING_DAYS:
-        return worth_a_look("certificates", _RENEW_SOON, _RENEW, holder=holder, days=days)
-    return fine("certificates", _CERTIFICATE, holder=holder, days=days)
+def _centre_answers(home: "NodeHome") -> Iterator[Finding]:
+    address = home.settings().address
+    host, port = parse_address(address)
+    try:
+        with contextlib.closing(socket.create_connection((host, port), CONNECT_TIMEOUT_S)):
+            yield fine("centre", _REACHED, address=address)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        unreachable = CentreUnreachableError(address=address, why=why)
+        yield problem("centre", unreachable, level=Level.WARNING)
 
 
 # -- a centre -------------------------------------------------------------------------
@@ -162,13 +117,24 @@ def _centre_certificates(home: "CentreHome", now: datetime) -> Iterator[Finding]
     if not is_issued_by(server, authority):
         yield problem("certificates", ForeignCentreCertificateError(centre=name, node="-"))
     for certificate, part in ((authority, "root"), (server, "server")):
-        yield _dates(
+        found = homes.dates(
+            Check.CERTIFICATES,
             certificate,
             now,
-            holder=f"{name} ({part})",
             over=CentreCertificateExpiredError(centre=name, when=f" ({part})"),
             early=CentreCertificateNotYetValidError(centre=name, when=f" ({part})"),
         )
+        yield _of_holder(found, f"{name} ({part})")
+
+
+def _of_holder(found: Found, holder: str) -> Finding:
+    """Return what was found of a certificate's dates with the words whose it is."""
+    values = {"holder": holder, **{name.value: days for name, days in found.numbers.items()}}
+    if found.level is Level.OK:
+        return fine("certificates", _CERTIFICATE, **values)
+    if found.level is Level.WARNING:
+        return worth_a_look("certificates", _RENEW_SOON, _RENEW, **values)
+    return told(found)
 
 
 def _centre_port(home: "CentreHome") -> Iterator[Finding]:
@@ -202,47 +168,3 @@ def _free_port(port: int) -> Finding:
         except OSError:
             return problem("port", PortTakenError(port=port))
     return fine("port", _STOPPED, port=port)
-
-
-# -- a node ---------------------------------------------------------------------------
-
-
-def _node_certificates(home: "NodeHome", now: datetime) -> Iterator[Finding]:
-    from federation.pki.authority import is_issued_by
-
-    settings = home.settings()
-    if not home.has_joined:
-        yield problem("certificates", NotJoinedError(site=settings.site), level=Level.WARNING)
-        return
-    certificate, authority = home.certificate(), home.root()
-    if not is_issued_by(certificate, authority):
-        error = ForeignNodeCertificateError(node=settings.site, centre=settings.centre)
-        yield problem("certificates", error)
-    if home.load_tls_key().public_key() != certificate.public_key():
-        yield problem("certificates", KitKeyMismatchError(site=settings.site))
-    yield _dates(
-        certificate,
-        now,
-        holder=settings.site,
-        over=NodeCertificateExpiredError(node=settings.site, when=""),
-        early=NodeCertificateNotYetValidError(node=settings.site, when=""),
-    )
-    yield _dates(
-        authority,
-        now,
-        holder=settings.centre,
-        over=CentreCertificateExpiredError(centre=settings.centre, when=" (root)"),
-        early=CentreCertificateNotYetValidError(centre=settings.centre, when=" (root)"),
-    )
-
-
-def _centre_answers(home: "NodeHome") -> Iterator[Finding]:
-    address = home.settings().address
-    host, port = parse_address(address)
-    try:
-        with contextlib.closing(socket.create_connection((host, port), CONNECT_TIMEOUT_S)):
-            yield fine("centre", _REACHED, address=address)
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        unreachable = CentreUnreachableError(address=address, why=why)
-        yield problem("centre", unreachable, level=Level.WARNING)

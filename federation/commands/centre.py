@@ -2,13 +2,19 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from federation import settings
+from federation.commands import centre_losses
+from federation.commands.homes import AtCentre
 from federation.commands.output import Json, emit, help_text, read_file, say, t
 from federation.wording import Text
+
+if TYPE_CHECKING:
+    from federation.coordinator.home import CentreHome
+    from federation.server_app.prefect_server import PrefectAddress
 
 HELP = Text(
     en="Set up an AI centre, admit hospitals, serve.", zh="建立 AI 中心、邀請醫院、提供服務。"
@@ -54,19 +60,19 @@ RUNS_NOT = Text(en="not running", zh="未執行")
 LINE = Text(en="  {site}  {state}  {link}", zh="  {site}  {state}  {link}")
 LINKED = Text(en="connected", zh="已連線")
 UNLINKED = Text(en="not connected", zh="未連線")
+FLOWS = Text(
+    en="  flows: {ui}  (user trifed, password in {file})",
+    zh="  流程頁面:{ui}(使用者 trifed,密碼在 {file})",
+)
+CAMPAIGNS = Text(en="  studies under way: {campaigns}", zh="  進行中的研究:{campaigns}")
+NO_CAMPAIGN = Text(en="none", zh="無")
 RENEW_OR_REQUEST = Text(
     en="Give a request file or --renew SITE, not both.", zh="請擇一:申請檔或 --renew SITE。"
 )
 
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home",
-        help=help_text("centre home", "中心的工作目錄"),
-        default_factory=settings.centre_home,
-    ),
-]
+app.add_typer(centre_losses.app)
+Home = AtCentre
 
 
 @app.command(help=t(INIT))
@@ -186,11 +192,13 @@ def serve(
     """Run the centre."""
     from federation.coordinator.home import CentreHome
     from federation.coordinator.serve import serve_centre
+    from federation.operations.centre_head import CentreHead
     from federation.supervision.process import with_large_buffers
 
     with_large_buffers()
-    say(SERVING, address=CentreHome.open(home).settings().address)
-    serve_centre(home, listen=listen)
+    centre = CentreHome.open(home)
+    say(SERVING, address=centre.settings().address)
+    serve_centre(home, listen=listen, centre_head=CentreHead(centre))
 
 
 @app.command(help=t(STATUS))
@@ -202,6 +210,7 @@ def status(home: Home, json_: Json = False) -> None:
     centre = CentreHome.open(home)
     found, live = centre_status(centre, now=_now()), _live(home)
     links = {} if live is None else {view.site: view.connected for view in live.sites}
+    flows, campaigns = (None, {}) if live is None else _flows(centre)
     if json_:
         emit(
             {
@@ -211,6 +220,8 @@ def status(home: Home, json_: Json = False) -> None:
                 "running": live is not None,
                 "authority_days": found.authority_days,
                 "server_days": found.server_days,
+                "flows": None if flows is None else flows.ui,
+                "campaigns": campaigns,
                 "sites": [
                     {
                         "site": one.site,
@@ -228,8 +239,22 @@ def status(home: Home, json_: Json = False) -> None:
     for one in found.sites:
         link = LINKED if links.get(one.site) else UNLINKED
         say(LINE, site=one.site, state=one.state.value, link=t(link))
+    if flows is not None:
+        say(FLOWS, ui=flows.ui, file="run/prefect.secret")
+    if live is not None:
+        say(CAMPAIGNS, campaigns=", ".join(campaigns) or t(NO_CAMPAIGN))
     for warning in found.warnings:
         typer.echo(warning.say(settings.language()))
+
+
+def _flows(centre: "CentreHome") -> "tuple[PrefectAddress | None, dict[str, object]]":
+    """Return where the flows' pages are, and the campaigns that the conductor keeps."""
+    from federation.conductor.conducting import prefect_address
+    from federation.conductor.state import campaigns_of
+    from federation.coordinator.options import CentreOptions
+
+    options = CentreOptions.of(centre)
+    return prefect_address(centre.folder, options.prefect), campaigns_of(centre.run)
 
 
 def _live(home: Path):  # type: ignore[no-untyped-def]  # a CentreStatus, imported lazily

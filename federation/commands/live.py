@@ -1,5 +1,6 @@
 """The live table of a run: a row for each site, a column for each round.
 
+Under it stands what the study does just now: its stage, or what keeps it from it.
 `LiveTable` is told of every `Progress` and redraws; on a terminal it moves in
 place, elsewhere it prints one line per event that matters.
 """
@@ -34,12 +35,22 @@ ROUND_LINE = Text(
     zh="第 {number}/{rounds} 輪完成,耗時 {seconds:.1f} 秒:{sites}",
 )
 STAGES = {
+    "queued": Text(en="In the queue", zh="已排入佇列"),
+    "starting": Text(en="Starting the study's process", zh="啟動研究的程序"),
     "preparing": Text(en="Preparing the run", zh="準備執行"),
     "approving": Text(
         en="Proposed; waiting for each hospital's signed decision", zh="已提案;等待各醫院簽署決定"
     ),
     "opening": Text(en="Opening the run at Flower", zh="在 Flower 開啟執行"),
     "training": Text(en="Training", zh="訓練中"),
+    "waiting": Text(en="Waiting until enough sites are connected", zh="等待足夠的站點連線"),
+    "in-line": Text(
+        en="In line: another study has its turn at these sites",
+        zh="排隊中:其他研究正在使用這些站點",
+    ),
+    "its-turn": Text(en="Its turn has come", zh="輪到此研究"),
+    "paused": Text(en="Paused", zh="已暫停"),
+    "recovering": Text(en="Going on after an interruption", zh="中斷後繼續執行"),
     "evaluating": Text(en="Evaluating on patients not trained on", zh="以未參與訓練的病人評估"),
     "registering": Text(en="Writing the registry entry", zh="寫入登錄項目"),
     "done": Text(en="Done", zh="完成"),
@@ -60,7 +71,7 @@ class LiveTable:
         self._console = console
         self._rounds = rounds
         self._rows = {site: _Row(t(WAITING)) for site in sites}
-        self._stage = ""
+        self._stage = self._details = ""
         self._since = time.monotonic()
         self._live = Live(console=console, refresh_per_second=8, transient=True)
         self._moves = console.is_terminal
@@ -85,18 +96,20 @@ class LiveTable:
         if event.site is not None:
             self._tell_site(self._rows.setdefault(event.site, _Row()), event)
         if event.kind is EventKind.STAGE:
-            self._enter(str(event.values.get("stage", "")))
+            self._enter(str(event.values.get("stage", "")), _details(event.values))
         if self._moves:
             self._live.update(self.render())
         elif event.kind is EventKind.ROUND_DONE:
             self._console.print(self._round_line(event), highlight=False, soft_wrap=True)
 
-    def _enter(self, stage: str) -> None:
-        if stage == self._stage:
+    def _enter(self, stage: str, details: str) -> None:
+        if (stage, details) == (self._stage, self._details):
             return
-        self._stage, self._since = stage, time.monotonic()
+        if stage != self._stage:
+            self._since = time.monotonic()
+        self._stage, self._details = stage, details
         if not self._moves and stage in STAGES:
-            self._console.print(f"- {t(STAGES[stage])}", highlight=False)
+            self._console.print(f"- {t(STAGES[stage])}{details}", highlight=False)
 
     def _tell_site(self, row: _Row, event: Progress) -> None:
         values, number = event.values, event.round or 0
@@ -129,7 +142,8 @@ class LiveTable:
     def render(self) -> RenderableType:
         """Return the table with the stage under it."""
         stage = STAGES.get(self._stage)
-        words = "" if stage is None else f"{t(stage)} … {time.monotonic() - self._since:.0f} s"
+        seconds = time.monotonic() - self._since
+        words = "" if stage is None else f"{t(stage)}{self._details} … {seconds:.0f} s"
         return Group(self._table(), Styled(words, style="dim"))
 
     def _table(self) -> Table:
@@ -151,6 +165,12 @@ class LiveTable:
         done = max((n for row in self._rows.values() for n in row.cells), default=0)
         last = min(self._rounds, max(done + 1, width))
         return list(range(max(1, last - width + 1), last + 1))
+
+
+def _details(values: dict[str, object]) -> str:
+    """Return what a stage says of itself: the code, or the sites that are missing."""
+    said = [str(values[key]) for key in ("code", "sites") if values.get(key)]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _loss(values: dict[str, object]) -> str:

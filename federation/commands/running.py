@@ -1,60 +1,86 @@
-"""Launch a study in this process: Prefect quiet and in the centre's home, progress shown."""
+"""Follow launched studies: put one into the queue, show its events, end with its result.
 
+The study runs in the centre's own processes. What is here only watches: stopping it
+(Ctrl-C, a closed terminal) leaves the study running.
+"""
+
+import json
 import os
-import signal
+import pwd
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
-from rich.console import Console
 
-from federation import settings
-from federation.commands.live import LiveTable
-from federation.commands.output import t
+from federation.commands.output import emit, t
 from federation.domain.ids import StudyId
-from federation.operations.launch import Result, study_as_stored, submit
-from federation.operations.progress import Emit, Progress, silent
 from federation.wording import Text
 
-FAILED = Text(en="The run failed.", zh="執行失敗。")
-ERROR = Text(en="[{code}] {what}", zh="[{code}] {what}")
-
-
-def launch_study(
-    home: Path, study: str, *, events: bool, quiet: bool, at_quorum: bool = False
-) -> Result:
-    """Submit a study file if one is named, then run the flow and show its progress."""
+if TYPE_CHECKING:
     from federation.coordinator.home import CentreHome
+    from federation.operations.events import Outcome
+    from federation.operations.progress import Emit, Progress
+    from federation.operations.store.queue import Asked
 
-    centre = CentreHome.open(home)
-    name = _kept(centre, study)
-    signal.signal(signal.SIGTERM, _end)
-    os.environ.update(settings.prefect_environment(centre.folder.absolute()))
+FAILED = Text(en="The run failed.", zh="執行失敗。")
+STOPPED = Text(en="The study was stopped.", zh="研究已停止。")
+COMPLETED = Text(
+    en="Completed: {rounds} rounds. The registry entry is {entry}.",
+    zh="已完成:{rounds} 輪。登錄項目為 {entry}。",
+)
+ERROR = Text(en="[{code}] {what}", zh="[{code}] {what}")
+ALREADY = Text(
+    en="{study} is in the queue already; this follows it.", zh="{study} 已在佇列中;以下為其進度。"
+)
+LEFT = Text(
+    en="The study goes on without this window. Watch it again: trifed study watch {study}",
+    zh="研究將在背景繼續。再次查看:trifed study watch {study}",
+)
+CENTRE_GONE = Text(
+    en="The centre does not run just now; the study goes on when it is started again.",
+    zh="中心目前未執行;重新啟動後研究會繼續。",
+)
+CENTRE_BACK = Text(en="The centre runs again.", zh="中心已恢復執行。")
+INTERRUPTED = 130
+_LOOK_S = 1.0
+
+
+class Show(Enum):
+    """How a follower shows what happens."""
+
+    TABLE = "table"
+    EVENTS = "events"
+    QUIET = "quiet"
+
+
+def show_of(*, events: bool, json_: bool) -> Show:
+    """Return how to show a study, by the options of the command."""
     if events:
-        return _run(centre.folder, name, _write_line, at_quorum=at_quorum)
-    if quiet:
-        return _run(centre.folder, name, silent, at_quorum=at_quorum)
-    stored = study_as_stored(home, name)
-    with LiveTable(Console(), sites=_sites(stored), rounds=_rounds(stored)) as table:
-        result = _run(centre.folder, name, table.tell, at_quorum=at_quorum)
-    show_errors(result)
-    return result
+        return Show.EVENTS
+    return Show.QUIET if json_ else Show.TABLE
 
 
-def show_errors(result: Result) -> None:
-    """Print what failed and what to do about it."""
-    if result.errors:
-        typer.echo(t(FAILED), err=True)
-    for error in result.errors:
-        typer.echo(t(ERROR, code=error["code"], what=error["what"]), err=True)
-        typer.echo(str(error.get("next_step", "")), err=True)
+def actor() -> str:
+    """Return who types, as the audit trail names them."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
-def _kept(centre, study: str) -> StudyId:  # type: ignore[no-untyped-def]  # CentreHome, lazy
+def kept_study(centre: "CentreHome", study: str) -> StudyId:
+    """Return the id of a kept study; a study file is submitted first."""
     path = Path(study)
     if path.suffix != ".toml":
         return StudyId(study)
+    from federation.operations.launch import submit
     from federation.operations.study_file import read_study_file
 
     found = read_study_file(path, now=datetime.now(UTC))
@@ -62,19 +88,143 @@ def _kept(centre, study: str) -> StudyId:  # type: ignore[no-untyped-def]  # Cen
     return found.id
 
 
-def _end(number: int, _frame: object) -> None:
-    """End as at Ctrl-C, so that the run is closed and Prefect's own server is stopped."""
-    sys.exit(128 + number)
+def put_into_queue(centre: "CentreHome", study: StudyId, asked: "Asked") -> bool:
+    """Launch a study at a running centre; return whether it is new in the queue.
+
+    Raises
+    ------
+    CentreNotRunningError
+        If nobody would run it.
+    """
+    from federation.coordinator.admin import AdminClient
+    from federation.operations.queueing import Queueing
+
+    with AdminClient(centre.folder) as admin:
+        admin.status()
+    with Queueing(centre, actor=actor()) as queue:
+        return queue.launch(study, asked).is_new
 
 
-def _write_line(event: Progress) -> None:
+def watch_study(centre: "CentreHome", study: StudyId, show: Show) -> NoReturn:
+    """Show how a study ended, or follow it until it has; exit 0 only when it completed.
+
+    Raises
+    ------
+    StudyMissingError, StudyNotLaunchedError
+        If there is nothing to watch.
+    """
+    from federation.operations.queueing import Queueing
+
+    with Queueing(centre, actor=actor()) as queue:
+        ended = queue.outcome(study)
+    if ended is None:
+        follow(centre, study, show)
+    _leave_with(ended, show)
+
+
+def follow(centre: "CentreHome", study: StudyId, show: Show) -> NoReturn:
+    """Show a launched study until it has ended; exit 0 only when it completed."""
+    try:
+        outcome = _watched(centre, study, show)
+    except KeyboardInterrupt:
+        typer.echo(t(LEFT, study=study), err=True)
+        sys.exit(INTERRUPTED)
+    _leave_with(outcome, show)
+
+
+def _leave_with(outcome: "Outcome", show: Show) -> NoReturn:
+    say_outcome(outcome, show)
+    sys.exit(0 if outcome.completed else 1)
+
+
+def say_outcome(outcome: "Outcome", show: Show) -> None:
+    """Print how a study ended: the contract's JSON as the last line, or words."""
+    if show is not Show.TABLE:
+        emit(outcome.result)
+    elif outcome.completed:
+        typer.echo(_completed(outcome.result))
+    else:
+        _say_errors(outcome.result)
+
+
+def say_already(study: StudyId) -> None:
+    """Tell that a study was launched before."""
+    typer.echo(t(ALREADY, study=study), err=True)
+
+
+def _watched(centre: "CentreHome", study: StudyId, show: Show) -> "Outcome":
+    from federation.operations.events import EventLog, Outcome
+
+    lifeline = _Lifeline(centre.run / "centre.json")
+    with _listener(centre, study, show) as listen:
+        for said in EventLog(centre, study).follow(until=lifeline.look):
+            if isinstance(said, Outcome):
+                return said
+            listen(said)
+    raise AssertionError("following ends with the outcome")
+
+
+@contextmanager
+def _listener(centre: "CentreHome", study: StudyId, show: Show) -> "Iterator[Emit]":
+    if show is Show.EVENTS:
+        yield _write_line
+    elif show is Show.QUIET:
+        yield lambda _: None
+    else:
+        from rich.console import Console
+
+        from federation.commands.live import LiveTable
+        from federation.operations.launch import study_as_stored
+
+        stored = study_as_stored(centre.folder, study)
+        with LiveTable(Console(), sites=_sites(stored), rounds=_rounds(stored)) as table:
+            yield table.tell
+
+
+@dataclass(slots=True)
+class _Lifeline:
+    """Tells when the centre goes away and comes back; nothing here depends on it."""
+
+    state_file: Path
+    _is_up: bool = True
+    _looked: float = 0.0
+
+    def look(self) -> bool:
+        """Look once a second; never ask the follower to stop."""
+        if time.monotonic() - self._looked > _LOOK_S:
+            self._looked = time.monotonic()
+            is_up = _runs(self.state_file)
+            if is_up != self._is_up:
+                typer.echo(t(CENTRE_BACK if is_up else CENTRE_GONE), err=True)
+            self._is_up = is_up
+        return False
+
+
+def _runs(state_file: Path) -> bool:
+    try:
+        os.kill(int(json.loads(state_file.read_text(encoding="utf-8"))["pid"]), 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
+def _write_line(event: "Progress") -> None:
     typer.echo(event.as_line())
 
 
-def _run(home: Path, study: StudyId, emit: Emit, *, at_quorum: bool) -> Result:
-    from federation.flows import train_study
+def _completed(result: dict[str, object]) -> str:
+    rounds, registry = result.get("rounds"), result.get("registry")
+    done = rounds.get("done", "?") if isinstance(rounds, dict) else "?"
+    entry = registry.get("entry", "?") if isinstance(registry, dict) else "?"
+    return t(COMPLETED, rounds=done, entry=entry)
 
-    return train_study.run(home, study, emit=emit, at_quorum=at_quorum)
+
+def _say_errors(result: dict[str, object]) -> None:
+    typer.echo(t(STOPPED if result.get("status") == "stopped" else FAILED), err=True)
+    errors = result.get("errors")
+    for error in errors if isinstance(errors, list) else []:
+        typer.echo(t(ERROR, code=error["code"], what=error["what"]), err=True)
+        typer.echo(str(error.get("next_step", "")), err=True)
 
 
 def _sites(stored: dict[str, object]) -> list[str]:

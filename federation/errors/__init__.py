@@ -3,11 +3,18 @@
 PlatformError (base.py)
 ├── ProblemsFound              TF100  several at once
 ├── core.py          TF1xx  ids, states, values, settings
+├── storage.py       TF107  the centre's database and artefact store
 ├── enrolment.py     TF2xx  invitations, requests, certificates
 ├── control.py       TF23x  control channel, front door, long-running processes
+├── observation.py   TF25x  checkups from afar, logs, metrics, traces
 ├── study.py         TF3xx  study files and recipes
 ├── approval.py      TF32x  proposals, policy, approvals
 ├── rounds.py        TF4xx  SuperLink, nodes, rounds, updates, strategies
+├── durable.py       TF43x  what stops, pauses or replaces a run that goes on after crashes
+├── queue.py         TF44x  the queue of studies, the conductor, Prefect
+├── transport.py     TF42x  what carries a round lost something
+├── leases.py        TF46x  sites that a round went on without, or a run paused
+├── replay.py        TF47x  computing a run or a round once more
 ├── data.py          TF5xx  DICOM intake, de-identification, labels, cohorts
 ├── pixeltext.py     TF53x  text burned into pixels
 ├── deidentification TF53x  what de-identification refuses
@@ -16,6 +23,7 @@ PlatformError (base.py)
 ├── cohorts.py       TF58x  catalogue database, cohort queries, labels, masks
 ├── privacy.py       TF6xx  mechanisms and accountants
 ├── ledger.py        TF63x  the privacy book and the outbound gate
+├── heads.py         TF648  what both sides keep of each other, lost books
 ├── registry.py      TF7xx  registry, evidence, signatures
 └── machine.py       TF8xx  ports, disk, clock, processes
 
@@ -31,11 +39,18 @@ from federation.errors.base import PlatformError, ProblemsFound
 NOUNS = {
     "base": "TF1",
     "core": "TF1",
+    "storage": "TF1",
     "enrolment": "TF2",
     "control": "TF2",
+    "observation": "TF2",
     "study": "TF3",
     "approval": "TF3",
     "rounds": "TF4",
+    "transport": "TF4",
+    "durable": "TF4",
+    "leases": "TF4",
+    "queue": "TF4",
+    "replay": "TF4",
     "data": "TF5",
     "pixeltext": "TF5",
     "deidentification": "TF5",
@@ -44,6 +59,7 @@ NOUNS = {
     "cohorts": "TF5",
     "privacy": "TF6",
     "ledger": "TF6",
+    "heads": "TF6",
     "registry": "TF7",
     "machine": "TF8",
 }

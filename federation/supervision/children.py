@@ -35,14 +35,16 @@ _MAX_LOG_BYTES = 20 * 2**20
 class ChildPlan:
     """One child: its name, command (no shell), environment and log file.
 
-    `command` is asked again before each start, so that it may depend on what is
-    there then.
+    `command`, and then `environment` where it is a function, are asked again
+    before each start, so that they may depend on what is there then. `niceness`
+    (0 to 19) lets others go first where the processor is short.
     """
 
     name: str
     command: Callable[[], Sequence[str]]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] | Callable[[], Mapping[str, str]]
     log_file: Path
+    niceness: int = 0
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class Child:
         try:
             while True:
                 self._started = time.monotonic()
-                status = await self._live(on_change)
+                status = await self.once(on_change)
                 if not self._wanted:
                     return
                 if time.monotonic() - self._started > _WELL_AFTER_S:
@@ -94,7 +96,8 @@ class Child:
         if self._process is not None:
             await asyncio.to_thread(self._process.wait)
 
-    async def _live(self, on_change: Callable[[], None]) -> int:
+    async def once(self, on_change: Callable[[], None]) -> int:
+        """Start the child and wait for its end; return its status (negative: a signal)."""
         self._process = process = _start(self.plan)
         self.pid, self.starts = process.pid, self.starts + 1
         on_change()
@@ -118,16 +121,32 @@ class Supervisor:
         self.children = {plan.name: Child(plan) for plan in plans}
         self._on_change = on_change
         self._tasks: list[asyncio.Task[None]] = []
+        self._failure: asyncio.Future[BaseException]
 
     def start(self) -> None:
         """Start every child."""
-        self._tasks = [
-            asyncio.ensure_future(child.run(self._on_change)) for child in self.children.values()
-        ]
+        self._failure = asyncio.get_running_loop().create_future()
+        for child in self.children.values():
+            self._supervise(child)
+
+    def add(self, plan: ChildPlan) -> None:
+        """Start one more child."""
+        self.children[plan.name] = Child(plan)
+        self._supervise(self.children[plan.name])
 
     async def wait(self) -> None:
         """Wait until supervision itself fails, which raises why."""
-        await asyncio.gather(*self._tasks)
+        raise await self._failure
+
+    def _supervise(self, child: Child) -> None:
+        task = asyncio.ensure_future(child.run(self._on_change))
+        task.add_done_callback(self._note_end)
+        self._tasks.append(task)
+
+    def _note_end(self, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._failure.done():
+            self._failure.set_result(error)
 
     async def stop(self, *, within_s: float = 3.0) -> None:
         """End every child and what it started; none is left when this returns."""
@@ -141,14 +160,16 @@ class Supervisor:
 def _start(plan: ChildPlan) -> "subprocess.Popen[bytes]":
     plan.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _turn_over(plan.log_file)
-    leash = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())]
+    leash = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), str(plan.niceness)]
+    command = [*leash, *plan.command()]
+    environment = plan.environment() if callable(plan.environment) else plan.environment
     with plan.log_file.open("ab") as output:
         return subprocess.Popen(
-            [*leash, *plan.command()],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=dict(plan.environment),
+            env=dict(environment),
             process_group=0,
         )
 

@@ -20,14 +20,15 @@ def leashed(command: Sequence[str]) -> list[str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Become the command `arguments[1:]`; `arguments[0]` is the parent's process id."""
+    """Become the command `arguments[2:]`, after the parent's process id and how nice to be."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != int(arguments[0]):  # it died before we asked
             sys.exit(75)
-    os.execv(arguments[1], arguments[1:])  # noqa: S606 - the supervisor's own command
+    os.nice(int(arguments[1]))
+    os.execv(arguments[2], arguments[2:])  # noqa: S606 - the supervisor's own command
 
 
 if __name__ == "__main__":

@@ -7,10 +7,13 @@ import logging.handlers
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 
+from federation.observability.logs import formatter_of, tell_defects
+from federation.observability.settings import LogFormat, log_format
 from federation.wire.child_environment import LARGE_BUFFERS
+from federation.wire.parent import end_with_parent
 
 _LOG_BYTES = 10 * 2**20
 
@@ -50,18 +53,54 @@ def stop_event() -> asyncio.Event:
     return stop
 
 
+def serve_until_stopped(end: Callable[[], None]) -> None:
+    """Wait for SIGTERM, SIGINT or the parent's end, then call `end`."""
+    end_with_parent()
+    numbers = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    signal.sigwait(numbers)
+    end()
+
+
 def log_to(path: Path) -> None:
-    """Send this process's log to a file of limited size; coded lines, nothing of a patient."""
+    """Send this process's log to a file of limited size in a home's `logs` folder.
+
+    Lines are written as the home's table [logs] says (`federation/observability`).
+
+    Raises
+    ------
+    ObservationSettingsError
+        If the table does not say what it may.
+    """
+    form = log_format(path.parents[1])
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handler = logging.handlers.RotatingFileHandler(
         path, maxBytes=_LOG_BYTES, backupCount=2, encoding="utf-8"
     )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every health check
+    _log_through(handler, form)
+
+
+def log_to_output(home: Path) -> None:
+    """Send this process's log to its standard error, which its supervisor keeps in a file.
+
+    For the children of a long-running process. What ends them unforeseen is logged
+    without its words.
+
+    Raises
+    ------
+    ObservationSettingsError
+        As `log_to`.
+    """
+    _log_through(logging.StreamHandler(), log_format(home))
+    tell_defects()
+
+
+def _log_through(handler: logging.Handler, form: LogFormat) -> None:
+    handler.setFormatter(formatter_of(form))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every health check
 
 
 def write_state(path: Path, state: Mapping[str, object]) -> None:

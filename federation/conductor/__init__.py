@@ -1,0 +1,1 @@
+"""The process that keeps every launched study's campaign running; started by `centre serve`."""

@@ -38,6 +38,9 @@ CONTINUED = "log-continued"
 RECOVERED = "log-recovered"
 """Written after an unfinished last line was taken away."""
 
+LOSS = "log-loss"
+"""Written when the data officer accepts that book or log are lost, and when the centre agrees."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
@@ -60,14 +63,12 @@ def append(path: Path, event: AuditEvent) -> Sha256:
     DiskFullError
         If there is no room; nothing is written.
     """
-    with _locked(path, fcntl.LOCK_EX):
-        torn = _take_away_torn(path)
-        newest = _newest(files_of(path))
-        if _size(path) >= ROTATE_BYTES:
-            path.rename(path.with_name(f"{path.name}.{len(files_of(path)):06d}"))
-        for content in (*_structural(path, torn), _content(event)):
-            newest = _write(path, content, newest)
-        return newest.head
+    return _append(path, _content(event))
+
+
+def note_loss(path: Path, details: dict[str, str]) -> Sha256:
+    """Write that a loss was accepted or agreed to, and return the new head; raises as `append`."""
+    return _append(path, _of_the_log(LOSS, details))
 
 
 def verify(path: Path) -> list[dict[str, object]]:
@@ -109,6 +110,17 @@ def files_of(path: Path) -> list[Path]:
     """Return the files of a log, oldest first, the one being written last."""
     aside = sorted(path.parent.glob(f"{path.name}.[0-9][0-9][0-9][0-9][0-9][0-9]"))
     return [*aside, path] if path.exists() else aside
+
+
+def _append(path: Path, content: Mapping[str, object]) -> Sha256:
+    with _locked(path, fcntl.LOCK_EX):
+        torn = _take_away_torn(path)
+        newest = _newest(files_of(path))
+        if _size(path) >= ROTATE_BYTES:
+            path.rename(path.with_name(f"{path.name}.{len(files_of(path)):06d}"))
+        for line in (*_structural(path, torn), content):
+            newest = _write(path, line, newest)
+        return newest.head
 
 
 @contextmanager

@@ -4,7 +4,9 @@ Every reply's signed statement carries the heads (`gate.Departure.heads`), so th
 centre's evidence log has them. The centre gives the newest reply of a node back when
 the node connects (`take_heads`), and `check_heads` compares before every message: a
 book or log put back from an older copy trains nobody. The node signed it itself: the
-centre can keep an old one back, but not make one up.
+centre can keep an old one back, but not make one up. The other half, the state of the
+centre's log that the node keeps, is `clients.centre_heads`; what was lost for good is
+accepted by both sides (`clients.loss_acceptance`), and a new era begins.
 
     take_heads(home, envelope)          # the channel, at every welcome
     check_heads(home, books=books)      # the channel, and the executor before a message
@@ -18,9 +20,11 @@ from pathlib import Path
 from clients import audit_log
 from clients.audit_log import LogHead
 from clients.home import NodeHome
+from clients.losses import agreed_loss, loss_of
 from clients.seals import read_limited
 from federation.domain.ids import Sha256, SiteId
 from federation.errors.base import PlatformError
+from federation.errors.heads import LossNotAgreedError
 from federation.errors.ledger import HeadsRefusedError
 from federation.evidence.dsse import read_envelope
 from federation.evidence.signing import Signer, sign_dsse
@@ -37,22 +41,27 @@ _OF_A_REPLY = (PredicateType.UPDATE, PredicateType.EVALUATION)
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The heads of the privacy book and of the audit log at one moment."""
+    """The heads of the privacy book and of the audit log at one moment.
+
+    `era` is how many losses both sides had agreed on then.
+    """
 
     ledger: LedgerHead
     audit: LogHead
+    era: int = 0
 
     @property
-    def age(self) -> tuple[int, int]:
+    def age(self) -> tuple[int, int, int]:
         """Return how much was written until then; of two heads of a node the larger is newer."""
-        return (self.audit.lines, self.ledger.entries)
+        return (self.era, self.audit.lines, self.ledger.entries)
 
     def as_json(self) -> dict[str, object]:
         """Return the heads as a statement holds them."""
-        return {
+        content: dict[str, object] = {
             "ledger": {"entries": self.ledger.entries, "head": str(self.ledger.head)},
             "audit": {"lines": self.audit.lines, "head": str(self.audit.head)},
         }
+        return content | ({"era": self.era} if self.era else {})
 
     @classmethod
     def from_json(cls, raw: object) -> "Heads":
@@ -68,23 +77,24 @@ class Heads:
                 "ledger": {"entries": int(entries), "head": str(book)},
                 "audit": {"lines": int(lines), "head": str(log)},
                 **rest,
-            } if not rest and entries >= 0 and lines >= 0:
+            } if set(rest) <= {"era"} and entries >= 0 and lines >= 0:
                 try:
-                    return cls(LedgerHead(entries, Sha256(book)), LogHead(lines, Sha256(log)))
+                    of_book, of_log = LedgerHead(entries, Sha256(book)), LogHead(lines, Sha256(log))
+                    return cls(of_book, of_log, _era(rest.get("era", 0)))
                 except PlatformError as error:
                     raise HeadsRefusedError(why="a digest that is none") from error
         raise HeadsRefusedError(why="not the heads of a book and a log")
 
 
-def heads_now(books: Bookkeeper, log: Path) -> Heads:
-    """Return the present heads, both chains verified.
+def heads_now(books: Bookkeeper, log: Path, *, era: int = 0) -> Heads:
+    """Return the present heads, both chains verified; `era` as `losses.era_of`.
 
     Raises
     ------
     LedgerChainBrokenError, AuditLogBrokenError
         If one of them does not hold.
     """
-    return Heads(books.head(), audit_log.head(log))
+    return Heads(books.head(), audit_log.head(log), era)
 
 
 def sign_heads(heads: Heads, *, site: SiteId, signer: Signer, at: str) -> str:
@@ -127,7 +137,7 @@ def check_not_rolled_back(old: Heads, *, books: Bookkeeper, log: Path) -> Heads:
     LedgerChainBrokenError, AuditLogBrokenError
         If one does not hold at all.
     """
-    return Heads(books.check_follows(old.ledger), audit_log.check_follows(log, old.audit))
+    return Heads(books.check_follows(old.ledger), audit_log.check_follows(log, old.audit), old.era)
 
 
 def heads_in_reply(envelope: str | bytes, *, site: SiteId, key: PublicKey) -> Heads:
@@ -192,16 +202,43 @@ def known_heads(home: NodeHome) -> Heads | None:
 def check_heads(home: NodeHome, *, books: Bookkeeper) -> None:
     """Return if book and log continue what this node signed and the centre gave back.
 
+    After a loss that both sides agreed on, they continue what was there then, and
+    heads from before it count no more.
+
     Raises
     ------
     HeadsRefusedError
-        If what was given back cannot be used.
+        If what was given back cannot be used, or is of an era that is unknown here.
+    LossNotAgreedError, LossRefusedError
+        If a loss waits for the centre's agreement, or one of both words cannot be used.
     LedgerRolledBackError, AuditLogRolledBackError, LedgerChainBrokenError, AuditLogBrokenError
         As `check_not_rolled_back`.
     """
+    era = _check_since_loss(home, books)
     known = known_heads(home)
-    if known is not None:
-        check_not_rolled_back(known, books=books, log=home.audit_log)
+    if known is None or known.era < era:
+        return
+    if known.era > era:
+        raise HeadsRefusedError(why="they are from after a loss that is not known here")
+    check_not_rolled_back(known, books=books, log=home.audit_log)
+
+
+def _check_since_loss(home: NodeHome, books: Bookkeeper) -> int:
+    """Return the present era if book and log continue what was there when it began."""
+    loss = loss_of(home)
+    if loss is None:
+        return 0
+    if agreed_loss(home) is None:
+        raise LossNotAgreedError(date=f"{loss.at:%Y-%m-%d}")
+    baseline = Heads.from_json(loss.baseline)
+    check_not_rolled_back(baseline, books=books, log=home.audit_log)
+    return loss.era
+
+
+def _era(raw: object) -> int:
+    if not isinstance(raw, int) or isinstance(raw, bool) or raw < 0:
+        raise HeadsRefusedError(why="an era that is no number")
+    return raw
 
 
 def _heads_of(home: NodeHome, envelope: bytes) -> Heads:

@@ -1,0 +1,65 @@
+"""Enter what was signed about books and updates in the evidence log, when it is signed."""
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+
+from federation.domain.ids import Sha256
+from federation.errors.registry import BusyRegisterError, UnknownSignerError
+from federation.evidence.dsse import read_envelope
+from federation.evidence.keyring import KnownKey
+from federation.evidence.signing import Signer
+from registry.evidence.service import append, seal
+from registry.ports import Store, Transaction, WriteConflict
+from registry.store import SqlStore
+
+TRIES = 40
+_PAUSE_S = 0.02
+
+
+def open_log(url: str) -> Store:
+    """Return the store of the evidence log in a database, for reading; light to import."""
+    return SqlStore(url)
+
+
+def enter_statements(
+    store: Store, envelopes: Sequence[str], *, keys: Iterable[KnownKey], signer: Signer
+) -> None:
+    """Append statements that are not yet logged, keep their signers' keys, sign the new state.
+
+    The statements were verified by the caller; a registration that names them later
+    finds them by their digest.
+
+    Raises
+    ------
+    UnknownSignerError
+        If a statement names a key that is not among `keys`; nothing is written.
+    BusyRegisterError
+        If other writers were always faster.
+    """
+    known = {one.key.keyid: one for one in keys}
+    for _ in range(TRIES):
+        try:
+            with store.writing() as transaction:
+                _enter(transaction, envelopes, known, signer)
+            return
+        except WriteConflict:
+            time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311
+    raise BusyRegisterError(tries=TRIES)
+
+
+def _enter(
+    transaction: Transaction,
+    envelopes: Sequence[str],
+    known: dict[Sha256, KnownKey],
+    signer: Signer,
+) -> None:
+    before = transaction.log.size()
+    for envelope in envelopes:
+        keyid = read_envelope(envelope).keyid
+        if keyid not in known:
+            raise UnknownSignerError(keyid=keyid)
+        transaction.log.add_key(known[keyid])
+    append(transaction.log, envelopes)
+    if transaction.log.size() > before:
+        seal(transaction.log, signer=signer)

@@ -16,8 +16,9 @@ from clients.endorsements import Proposer
 from clients.gate import REPORT_KEYS
 from clients.home import NodeHome
 from clients.policy import Verdict, judge
+from clients.policy.judgement import hospital_epsilon
 from federation.domain.site import Site, SiteState
-from federation.domain.study import Study
+from federation.domain.study import CentralPlan, Study
 from federation.errors import PlatformError
 from federation.evidence.verification import PublicKey
 from federation.wire.messages import TaskKind
@@ -27,6 +28,7 @@ NUMBER_BYTES = 24
 DIGEST_BYTES = 71
 EVENT_BYTES = 200
 METRIC_BYTES = 200
+COUNTS_BYTES = 4_000
 
 FIELDS: Mapping[str, tuple[Text, int]] = {
     "patients": (Text(en="number of patients", zh="病人數"), NUMBER_BYTES),
@@ -56,6 +58,18 @@ UPDATE = Text(
     en="model update, differences of {parameters} parameters",
     zh="模型更新({parameters} 個參數之差)",
 )
+CENTRAL = Text(
+    en="; the centre, which sees it, adds noise to the mean that hides one hospital among "
+    "{sites}: epsilon {epsilon} at delta {delta} over the study",
+    zh=";中心可見此更新,並於平均值加入雜訊以在 {sites} 院中隱藏單一醫院:"
+    "整個研究 epsilon {epsilon}(delta {delta})",
+)
+NOISY_COUNTS = Text(
+    en="counts of patients, all, by sex and by age band, with noise of {sigma} patients; their "
+    "cost is part of the study's epsilon",
+    zh="病人計數(全部、性別、年齡層),雜訊為 {sigma} 位病人;代價計入研究的 epsilon",
+)
+ONCE = Text(en="once, with the approval", zh="核准時一次")
 EACH_ROUND = Text(en="each round", zh="每輪")
 AT_THE_END = Text(en="at the end", zh="結束時")
 
@@ -176,6 +190,9 @@ def _counts(home: NodeHome, case: Case) -> dict[str, object]:
 def _leaves(case: Case, language: Language) -> tuple[Leaving, ...]:
     manifest = case.manifest
     words = UPDATE.say(language, parameters=f"{manifest.size:,}")
+    central = None if case.study.privacy is None else case.study.privacy.central
+    if central is not None:
+        words += CENTRAL.say(language, **_central(case.study, central))
     update = Leaving("update", words, manifest.size_bytes, EACH_ROUND)
     trained = _fields(TaskKind.TRAIN, EACH_ROUND, language)
     if not case.signed.policy.share_loss:
@@ -184,7 +201,24 @@ def _leaves(case: Case, language: Language) -> tuple[Leaving, ...]:
         private = {"epsilon", "epsilon_rdp", "epsilon_pld", "delta", "noise_multiplier",
                    "sample_rate", "clip_norm"}  # fmt: skip
         trained = [one for one in trained if one.field not in private]
-    return (update, *trained, *_fields(TaskKind.EVALUATE, AT_THE_END, language))
+    evaluated = _fields(TaskKind.EVALUATE, AT_THE_END, language)
+    return (*_counts_leaving(case.study, language), update, *trained, *evaluated)
+
+
+def _counts_leaving(study: Study, language: Language) -> tuple[Leaving, ...]:
+    plan = study.privacy
+    if plan is None or plan.counts is None:
+        return ()
+    words = NOISY_COUNTS.say(language, sigma=f"{plan.counts.sigma:g}")
+    return (Leaving("noisy_counts", words, COUNTS_BYTES, ONCE),)
+
+
+def _central(study: Study, central: CentralPlan) -> dict[str, object]:
+    """Return what the centre's noise gives, in the words' fields."""
+    assert study.privacy is not None
+    delta = study.privacy.delta
+    epsilon = hospital_epsilon(central, rounds=study.training.rounds, delta=delta)
+    return {"sites": len(study.sites), "epsilon": f"{epsilon:.3f}", "delta": f"{delta:g}"}
 
 
 def _fields(kind: TaskKind, when: Text, language: Language) -> list[Leaving]:

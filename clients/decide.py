@@ -13,14 +13,16 @@ from pathlib import Path
 from clients import approvals, audit_log
 from clients.approvals import Decision, Desk, Terms
 from clients.approved_data import ApprovedData
-from clients.data.catalogue.cards import dataset_card
+from clients.data.catalogue.cards import dataset_card, patient_counts, without_counts
 from clients.data.catalogue.store import Instance, cohort_digest
 from clients.data.cohort.choice import choose
 from clients.endorsements import Proposer, endorse, endorsement_of
 from clients.home import NodeHome
 from clients.ledger_store import LedgerStore
+from clients.noisy_counts import noisy_counts_in, release_counts
 from clients.persons import OFFICER, People, Person
 from clients.policy import Facts, Policy, SignedPolicy, judge, policy_in_force, reasons, seen_file
+from clients.randomness import SecureRandom
 from clients.seals import read_limited
 from clients.seen import Seen, check_clock
 from federation.domain.audit import AuditEvent, AuditKind
@@ -139,6 +141,8 @@ def approve_study(
     ProposalMissingError, ProposalChangedError, PolicyRefusedError, AlreadyDecidedError
     EndorsementMissingError, ApproverIsProposerError, ClockSetBackError
         If it may not be approved.
+    BudgetExceededError
+        If the noisy counts that it asks for cannot be afforded.
     """
     desk = desk_of(home)
     proposal = desk.proposal(study)
@@ -150,6 +154,7 @@ def approve_study(
     if against := reasons(judge(proposal, case.signed.policy, case.facts)):
         raise PolicyRefusedError(study=study, reasons="; ".join(against))
     endorsement = _endorsement(home, proposal) if case.signed.policy.two_person else None
+    counts = _counts(home, case, now=now)
     data = ApprovedData.of(case.images)
     data.write(desk.instances_file(study))
     path = approvals.approve(
@@ -163,7 +168,7 @@ def approve_study(
         now=now,
         terms=_terms(case, data, endorsement),
     )
-    _offer_card(home, case)
+    _offer_card(home, case, counts)
     _record(home, AuditKind.STUDY_APPROVED, study, now=now)
     return path
 
@@ -283,11 +288,28 @@ def _check_clock(home: NodeHome, now: datetime) -> None:
     Seen(now.isoformat()).remember(seen_file(home))
 
 
-def _offer_card(home: NodeHome, case: Case) -> None:
-    """Write the dataset card of the approved cohort; the agent sends it, counts suppressed."""
+def _counts(home: NodeHome, case: Case, *, now: datetime) -> str | None:
+    """Return the signed noisy counts that the study asks for, paid for in the book."""
+    plan = case.study.privacy
+    if plan is None or plan.counts is None:
+        return None
+    exact = patient_counts(home.data, case.images)
+    return release_counts(
+        home, case.study, exact, policy=case.signed.policy, source=SecureRandom(), now=now
+    )
+
+
+def _offer_card(home: NodeHome, case: Case, counts: str | None) -> None:
+    """Write the dataset card of the approved cohort, which the agent sends.
+
+    Its counts are suppressed ones, or noisy ones where the study asks for them.
+    """
     settings, study = home.settings(), case.study
     site = Site(settings.site, settings.name, SiteState.ENROLLED)
     card = dataset_card(home.data, case.recipe, site=site, cohort=study.cohort)
+    if counts is not None:
+        noisy = {**noisy_counts_in(counts), "signed": counts}
+        card = {**without_counts(card), "noisy_counts": noisy}
     home.cards.mkdir(mode=0o700, exist_ok=True)
     write_atomic(home.cards / f"{study.id}.json", json.dumps(card, ensure_ascii=False).encode())
 

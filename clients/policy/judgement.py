@@ -13,7 +13,7 @@ from enum import Enum
 from clients.policy.rules import ANY, BYTES_PER_MB, Policy
 from federation.domain.ids import Sha256, SiteId
 from federation.domain.recipe import Recipe
-from federation.domain.study import Study
+from federation.domain.study import CentralPlan, PrivacyPlan, Study
 from federation.wording import Language, Text
 
 
@@ -33,6 +33,9 @@ class Rule(Enum):
     PRIVACY = "without_privacy"
     EPSILON = "largest_epsilon"
     DELTA = "largest_delta"
+    HOSPITAL_LEVEL = "hospital_level_needed"
+    HOSPITAL_EPSILON = "largest_hospital_epsilon"
+    COUNTS = "smallest_count_noise"
     PERIOD = "period_epsilon"
     ROUNDS = "rounds_without_privacy"
     UPDATE = "largest_update_mb"
@@ -92,8 +95,6 @@ class Facts:
         Patients of the cohort here, never shown; None when unknown.
     period_left
         Epsilon that the period's budget still holds.
-    has_secret_sums
-        Whether the centre sees only a sum of the sites' updates.
     """
 
     now: datetime
@@ -104,7 +105,6 @@ class Facts:
     update_bytes: int | None
     patients: int | None
     period_left: float | None
-    has_secret_sums: bool = False
 
 
 NAMES = {
@@ -116,11 +116,16 @@ NAMES = {
     Rule.COHORT: Text(en="Cohort", zh="世代"),
     Rule.MEMBER: Text(en="This hospital is asked", zh="本院為研究站點"),
     Rule.QUORUM: Text(en="Fewest sites of a round", zh="每輪最少站點數"),
-    Rule.SECRET_QUORUM: Text(en="Fewest sites of a secret sum", zh="秘密加總最少站點數"),
+    Rule.SECRET_QUORUM: Text(
+        en="Fewest sites that hide one of them", zh="隱藏單一醫院的最少站點數"
+    ),
     Rule.EXPIRY: Text(en="Not over yet", zh="尚未到期"),
     Rule.PRIVACY: Text(en="Differential privacy", zh="差分隱私"),
     Rule.EPSILON: Text(en="Largest epsilon of a study", zh="單一研究的 epsilon 上限"),
     Rule.DELTA: Text(en="Largest delta of a study", zh="單一研究的 delta 上限"),
+    Rule.HOSPITAL_LEVEL: Text(en="The centre hides this hospital", zh="由中心隱藏本院"),
+    Rule.HOSPITAL_EPSILON: Text(en="Largest epsilon of one hospital", zh="單一醫院的 epsilon 上限"),
+    Rule.COUNTS: Text(en="Noise of counts, in patients", zh="計數的雜訊(病人數)"),
     Rule.PERIOD: Text(en="Epsilon left in this period", zh="本期剩餘的 epsilon"),
     Rule.ROUNDS: Text(en="Rounds without privacy", zh="未使用差分隱私的輪數"),
     Rule.UPDATE: Text(en="Largest update", zh="模型更新大小上限"),
@@ -152,8 +157,8 @@ REASONS = {
         zh="最低站點數 {asked} 少於 {allowed}",
     ),
     Rule.SECRET_QUORUM: Text(
-        en="a secret sum of {asked} sites is less than {allowed}",
-        zh="秘密加總的站點數 {asked} 少於 {allowed}",
+        en="one hospital is to be hidden among {asked} sites, fewer than {allowed}",
+        zh="僅以 {asked} 個站點隱藏單一醫院,少於 {allowed}",
     ),
     Rule.EXPIRY: Text(en="it expired on {asked}", zh="已於 {asked} 過期"),
     Rule.PRIVACY: Text(en="it trains without differential privacy", zh="此研究不使用差分隱私訓練"),
@@ -162,6 +167,18 @@ REASONS = {
     ),
     Rule.DELTA: Text(
         en="delta {asked} is more than {allowed}", zh="delta {asked} 超過上限 {allowed}"
+    ),
+    Rule.HOSPITAL_LEVEL: Text(
+        en="the centre does not hide this hospital among the others",
+        zh="中心未將本院隱藏於其他醫院之中",
+    ),
+    Rule.HOSPITAL_EPSILON: Text(
+        en="epsilon {asked} for one hospital is more than {allowed}",
+        zh="單一醫院的 epsilon {asked} 超過上限 {allowed}",
+    ),
+    Rule.COUNTS: Text(
+        en="counts with noise of {asked} patients, less than {allowed}",
+        zh="計數的雜訊為 {asked} 位病人,少於 {allowed}",
     ),
     Rule.PERIOD: Text(
         en="epsilon {asked} is more than the {allowed} left in this period",
@@ -255,6 +272,8 @@ def _privacy(study: Study, policy: Policy) -> Iterator[Verdict]:
     most = (policy.largest_epsilon, policy.largest_delta)
     if plan is None:
         yield from (_idle(Rule.EPSILON, most[0]), _idle(Rule.DELTA, most[1]))
+        yield _idle(Rule.COUNTS, policy.smallest_count_noise)
+        yield from _hospital_level(study, None, policy)
         yield _rule(
             Rule.ROUNDS,
             rounds <= policy.rounds_without_privacy,
@@ -265,16 +284,44 @@ def _privacy(study: Study, policy: Policy) -> Iterator[Verdict]:
     yield _rule(Rule.EPSILON, plan.epsilon <= most[0], plan.epsilon, most[0])
     yield _rule(Rule.DELTA, plan.delta <= most[1], plan.delta, most[1])
     yield _idle(Rule.ROUNDS, policy.rounds_without_privacy)
+    yield _counts(plan, policy)
+    yield from _hospital_level(study, plan, policy)
+
+
+def _counts(plan: PrivacyPlan, policy: Policy) -> Verdict:
+    least = policy.smallest_count_noise
+    if plan.counts is None:
+        return _idle(Rule.COUNTS, least)
+    return _rule(Rule.COUNTS, plan.counts.sigma >= least, f"{plan.counts.sigma:g}", f"{least:g}")
+
+
+def _hospital_level(study: Study, plan: PrivacyPlan | None, policy: Policy) -> Iterator[Verdict]:
+    """Yield what is said of the centre's noise: whether there is any, how much, among how many."""
+    central = None if plan is None else plan.central
+    asked = PRIVATE if central is not None else PLAIN
+    is_enough = central is not None or not policy.hospital_level_needed
+    needed = NEEDED if policy.hospital_level_needed else OPEN
+    yield _rule(Rule.HOSPITAL_LEVEL, is_enough, asked, needed)
+    fewest, most = policy.fewest_sites_secret, policy.largest_hospital_epsilon
+    if plan is None or central is None:
+        yield from (_idle(Rule.HOSPITAL_EPSILON, most), _idle(Rule.SECRET_QUORUM, fewest))
+        return
+    epsilon = hospital_epsilon(central, rounds=study.training.rounds, delta=plan.delta)
+    yield _rule(Rule.HOSPITAL_EPSILON, epsilon <= most, f"{epsilon:.3f}", most)
+    yield _rule(Rule.SECRET_QUORUM, study.quorum >= fewest, study.quorum, fewest)
+
+
+def hospital_epsilon(central: CentralPlan, *, rounds: int, delta: float) -> float:
+    """Return what all rounds cost one hospital at a delta, one hospital added or removed."""
+    from federation.privacy.accountants import epsilon_of
+    from federation.privacy.central import central_events_of
+
+    return epsilon_of(central_events_of(central, rounds=rounds), delta)
 
 
 def _of_the_node(study: Study, policy: Policy, facts: Facts) -> Iterator[Verdict]:
     yield of_the_centre(policy, name=facts.centre, key=facts.centre_key)
     yield _rule(Rule.MEMBER, facts.site in study.sites, ", ".join(study.sites), facts.site)
-    fewest = policy.fewest_sites_secret
-    if facts.has_secret_sums:
-        yield _rule(Rule.SECRET_QUORUM, study.quorum >= fewest, study.quorum, fewest)
-    else:
-        yield _idle(Rule.SECRET_QUORUM, fewest)
     yield _period(study, facts)
     yield of_the_update(policy, facts.update_bytes)
     enough = facts.patients is not None and facts.patients >= policy.fewest_patients

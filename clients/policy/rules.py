@@ -46,18 +46,24 @@ dataset_delta = 1e-3
 without_privacy = false      # may a study train without differential privacy?
 runs_without_privacy = 3     # if so: how often may it start again,
 rounds_without_privacy = 100 # and for how many rounds
+hospital_level_needed = false # must the centre also hide this hospital among the others?
+largest_hospital_epsilon = 50.0 # where it does: epsilon for one hospital, over the study
+smallest_count_noise = 5.0   # in patients, of noisy counts on the dataset card
 share_loss = true            # may the mean training loss leave each round? It has no DP guarantee
 
 # How much and how many
 largest_update_mb = 500.0    # of one update, 1 MB = 1,000,000 bytes
 fewest_patients = 20         # refuse to train on fewer
 fewest_sites = 2             # refuse studies with a smaller quorum
-fewest_sites_secret = 3      # the same where the centre sees only a secret sum of the updates
+fewest_sites_secret = 3      # the same where one hospital is to be hidden among the others
 
 # When, and for how long
 hours = []                   # for example ["mon-fri 20:00-06:00", "sat-sun 00:00-24:00"]
 time_zone = "Asia/Taipei"    # of these hours
 valid_days = 365             # the signature must be renewed after that
+
+# How long replies are kept after their run is over; until then a repeated request costs nothing
+reply_days = 30
 
 # Who decides
 two_person = false           # must a second person endorse before the data officer approves?
@@ -91,6 +97,9 @@ class Policy(BaseModel):
     without_privacy: bool
     runs_without_privacy: int = Field(default=3, ge=1)
     rounds_without_privacy: int = Field(default=100, ge=1)
+    hospital_level_needed: bool = False
+    largest_hospital_epsilon: Epsilon = 50.0
+    smallest_count_noise: float = Field(default=5.0, ge=0.5, allow_inf_nan=False)
     share_loss: bool
     largest_update_mb: float = Field(default=500.0, gt=0, allow_inf_nan=False)
     fewest_patients: int = Field(ge=1)
@@ -99,6 +108,7 @@ class Policy(BaseModel):
     hours: Names = []
     time_zone: str = "Asia/Taipei"
     valid_days: int = Field(default=365, ge=1, le=3_650)
+    reply_days: int = Field(default=30, ge=1, le=36_500)
     two_person: bool = False
 
     @model_validator(mode="after")

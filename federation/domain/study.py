@@ -48,6 +48,46 @@ class Purpose(Enum):
     MEDICAL_CARE = "medical-care"
 
 
+class PrivacyLevel(Enum):
+    """Who cannot be told from what a study publishes."""
+
+    PATIENT = "patient"
+    HOSPITAL = "hospital"
+
+
+@dataclass(frozen=True, slots=True)
+class CentralPlan:
+    """The noise with which the centre hides one hospital among the others, every round.
+
+    On top of what each hospital does for its patients, and only as good as the centre
+    is honest: it sees each update before it adds the noise.
+
+    Parameters
+    ----------
+    clip_norm
+        L2 bound of one hospital's update.
+    noise_multiplier
+        Standard deviation of the noise on the sum divided by `clip_norm`. The sum is
+        divided by the number of the study's sites, whoever answered.
+    """
+
+    clip_norm: float
+    noise_multiplier: float
+
+
+@dataclass(frozen=True, slots=True)
+class CountsPlan:
+    """Noisy counts on the dataset card, instead of suppressed exact ones.
+
+    Parameters
+    ----------
+    sigma
+        The noise's parameter in patients. What it costs is within the study's epsilon.
+    """
+
+    sigma: float
+
+
 @dataclass(frozen=True, slots=True)
 class PrivacyPlan:
     """The patient-level guarantee a study asks for, at every site.
@@ -62,12 +102,24 @@ class PrivacyPlan:
     noise_multiplier
         Standard deviation of the noise divided by `clip_norm`; None lets each
         site compute the smallest one that keeps the plan within epsilon.
+    central
+        Besides, the noise of the centre; None for the patient level alone.
+    counts
+        Noisy counts that each site releases once; None where the card holds
+        suppressed ones.
     """
 
     epsilon: float
     delta: float
     clip_norm: float
     noise_multiplier: float | None = None
+    central: CentralPlan | None = None
+    counts: CountsPlan | None = None
+
+    @property
+    def level(self) -> PrivacyLevel:
+        """Return who is protected: always the patients, and the hospital where asked."""
+        return PrivacyLevel.PATIENT if self.central is None else PrivacyLevel.HOSPITAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 from typing import Generic, TypeVar
 
 from federation.domain.ids import Id, SiteId, StudyId
-from federation.domain.study import Purpose
+from federation.domain.study import PrivacyLevel, Purpose
 from federation.errors.core import InvalidIdError
 from federation.wording import Text
 
@@ -197,6 +197,10 @@ DELTA = _number(0, 1e-2)
 CLIP_NORM = _number(1e-6, 1000, with_low=True)
 NOISE_MULTIPLIER = _number(0, 1000)
 HELDOUT_FRACTION = _number(0, 0.5)
+LEVEL = one_of(tuple(level.value for level in PrivacyLevel))
+HOSPITAL_CLIP_NORM = _number(1e-6, 1000, with_low=True)
+HOSPITAL_NOISE = _number(0.1, 1000, with_low=True)
+COUNT_SIGMA = _number(0.5, 1000, with_low=True)
 
 A_TABLE = Text(en="a table", zh="一個表格")
 NO_PRIVACY = "none"
@@ -230,7 +234,11 @@ FIELDS: Mapping[str, Mapping[str, Rule[object]]] = {
         "delta": DELTA,
         "clip_norm": CLIP_NORM,
         "noise_multiplier": NOISE_MULTIPLIER,
+        "level": LEVEL,
+        "hospital_clip_norm": HOSPITAL_CLIP_NORM,
+        "hospital_noise_multiplier": HOSPITAL_NOISE,
     },
+    "counts": {"sigma": COUNT_SIGMA},
     "evaluation": {"heldout_fraction": HELDOUT_FRACTION},
 }
 """Every table and key of a study file; anything else is refused."""

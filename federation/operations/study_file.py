@@ -11,14 +11,22 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar, overload
 
 from federation.domain.ids import Sha256, SiteId, StudyId
 from federation.domain.recipe import LocalTraining, Recipe
-from federation.domain.study import PrivacyPlan, Purpose, Study, TrainingPlan
+from federation.domain.study import (
+    CentralPlan,
+    CountsPlan,
+    PrivacyLevel,
+    PrivacyPlan,
+    Purpose,
+    Study,
+    TrainingPlan,
+)
 from federation.errors.base import PlatformError, ProblemsFound
 from federation.errors.study import (
     StudyFieldMissingError,
@@ -31,6 +39,7 @@ from federation.errors.study import (
 )
 from federation.operations import study_fields as fields
 from federation.operations.study_fields import NotAllowedError, Rule
+from federation.operations.study_template import study_template
 from federation.operations.toml_lines import KeyPath, lines_of_keys
 from federation.storage import write_new
 from federation.wire.study import digest_of_study
@@ -45,8 +54,21 @@ DEFAULT_SEED = 0
 
 _EACH_ONCE = Text(en="every site once", zh="每個院所僅列一次")
 _ONLY_SGD = Text(en="0, for only sgd has momentum", zh="0,因為僅 sgd 具有動量")
+_ONLY_HOSPITAL = Text(
+    en='nothing, for it belongs to level = "hospital"', zh='不填,僅適用於 level = "hospital"'
+)
+_TWO_SITES = Text(
+    en="patient, for one hospital cannot be hidden among fewer than two",
+    zh="patient,少於兩家醫院時無法隱藏其中一家",
+)
+_ONLY_PRIVATE = Text(
+    en="nothing, for what noisy counts cost is part of the epsilon of [privacy]",
+    zh="不填,加噪計數的代價屬於 [privacy] 的 epsilon",
+)
 _UNKNOWN = LocalTraining(optimizer="sgd", learning_rate=0.1, batch_size=1, local_epochs=1.0)
 """Stands in while faults are collected for a file whose recipe is unknown."""
+
+_HOSPITAL_CLIP, _HOSPITAL_NOISE = "hospital_clip_norm", "hospital_noise_multiplier"
 
 T = TypeVar("T")
 RecipeOf = Callable[[str], Recipe]
@@ -117,8 +139,12 @@ def new_study_file(
     DiskFullError, OSError
         If it cannot be written; nothing is left.
     """
-    text = _template(
-        study=study, recipe=(recipe_of or _shipped_recipe)(recipe), sites=sites, now=now
+    text = study_template(
+        study=study,
+        recipe=(recipe_of or _shipped_recipe)(recipe),
+        sites=sites,
+        heldout=DEFAULT_HELDOUT_FRACTION,
+        now=now,
     )
     written = parse_study(text.encode(), now=now, recipe_of=recipe_of, file=path.name)
     try:
@@ -386,6 +412,8 @@ def _privacy(reading: _Reading) -> tuple[PrivacyPlan | None, bool]:
     """Return the plan, and whether the file says clearly what it is."""
     said = reading.tables.get("privacy")
     if said == fields.NO_PRIVACY:
+        if "counts" in reading.tables:
+            reading.refuse(("counts",), "[counts]", _ONLY_PRIVATE)
         return None, True
     if said is None:
         reading.miss(("privacy",), fields.PRIVACY)
@@ -399,84 +427,33 @@ def _privacy(reading: _Reading) -> tuple[PrivacyPlan | None, bool]:
     noise = None
     if "noise_multiplier" in said:
         noise = reading.value("privacy", "noise_multiplier", fields.NOISE_MULTIPLIER)
+    central, counts = _central(reading), _counts(reading)
     if epsilon is None or delta is None or clip_norm is None:
         return None, False
-    return PrivacyPlan(epsilon, delta, clip_norm, noise), True
+    return PrivacyPlan(epsilon, delta, clip_norm, noise, central, counts), True
 
 
-# 4. a file to start from
+def _central(reading: _Reading) -> CentralPlan | None:
+    """Return the centre's noise where the file asks to hide hospitals too."""
+    said = reading.table("privacy")
+    level = reading.value("privacy", "level", fields.LEVEL, PrivacyLevel.PATIENT.value)
+    if level != PrivacyLevel.HOSPITAL.value:
+        for key in (_HOSPITAL_CLIP, _HOSPITAL_NOISE):
+            if key in said:
+                reading.refuse(("privacy", key), said[key], _ONLY_HOSPITAL)
+        return None
+    names = reading.table("sites").get("names")
+    if isinstance(names, list) and len(names) < 2:
+        reading.refuse(("privacy", "level"), level, _TWO_SITES)
+    clip_norm = reading.value("privacy", _HOSPITAL_CLIP, fields.HOSPITAL_CLIP_NORM)
+    noise = reading.value("privacy", _HOSPITAL_NOISE, fields.HOSPITAL_NOISE)
+    if clip_norm is None or noise is None:
+        return None
+    return CentralPlan(clip_norm, noise)
 
 
-def _template(*, study: StudyId, recipe: Recipe, sites: Sequence[SiteId], now: datetime) -> str:
-    usual = recipe.training
-    return _TEMPLATE.format(
-        study=study,
-        recipe=recipe.name,
-        expires=(now + timedelta(days=180)).date().isoformat(),
-        names=", ".join(f'"{site}"' for site in sites),
-        quorum=max(1, min(2, len(sites)), len(sites) - 1),
-        rate=float(usual.learning_rate),
-        batch_size=usual.batch_size,
-        epochs=float(usual.local_epochs),
-        optimizer=usual.optimizer,
-        heldout=DEFAULT_HELDOUT_FRACTION,
-    )
-
-
-_TEMPLATE = """\
-# A study: what is trained, where, why, and at what privacy price.
-# Hospitals approve exactly this; changing one value makes another study.
-# 研究檔:訓練什麼、在哪裡、為何訓練、隱私代價為何。
-# 各院核准的就是這份內容;更動任何一個值都會成為另一個研究。
-
-[study]
-# Short name, lower case, and what people read. 簡稱(小寫)與顯示名稱。
-id = "{study}"
-title = "{study}"
-# medical-care or public-health. 目的:醫療或公共衛生。
-purpose = "medical-care"
-# Which model, and how it is trained. 模型配方。
-recipe = "{recipe}"
-# Which data at each site. 各院使用的資料。
-cohort = "chest-xray"
-# The last day, until its end in UTC. 截止日(至該日結束,UTC)。
-expires = {expires}
-# Fixes what is not privacy noise. 隨機種子(不含隱私雜訊)。
-seed = 0
-
-[sites]
-# Hospitals that take part, and the fewest whose updates make a round.
-# 參與院所,以及每回合至少需要的院所數。
-names = [{names}]
-quorum = {quorum}
-
-[training]
-rounds = 5
-# What follows are the recipe's own values. 以下為配方的預設值。
-# local_epochs = {epochs}
-# learning_rate = {rate}
-# Patients a step, expected. 每步的期望病人數。
-# batch_size = {batch_size}
-# optimizer = "{optimizer}"
-# momentum = 0.0
-
-# Patient-level differential privacy at every site, over the whole study. To train
-# without it, delete this table and write  privacy = "none"  as the first line; a
-# hospital's policy must allow that.
-# 各院在整個研究期間的病人層級差分隱私。若不使用,請刪除此表格,
-# 並在第一行寫 privacy = "none";須經各院政策允許。
-[privacy]
-# At most, per site. 每院上限。
-epsilon = 8.0
-# Below 1 / number of patients. 小於 1/病人數。
-delta = 1e-3
-# Bound of one patient's gradient. 單一病人梯度的上限。
-clip_norm = 1.0
-# Left out, each site takes the smallest noise that keeps epsilon.
-# 省略時,各院採用符合 epsilon 的最小雜訊。
-# noise_multiplier = 1.0
-
-[evaluation]
-# Patients kept out of training at each site. 各院保留不訓練的病人比例。
-heldout_fraction = {heldout}
-"""
+def _counts(reading: _Reading) -> CountsPlan | None:
+    if "counts" not in reading.tables:
+        return None
+    sigma = reading.value("counts", "sigma", fields.COUNT_SIGMA)
+    return None if sigma is None else CountsPlan(sigma)

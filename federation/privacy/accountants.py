@@ -89,10 +89,18 @@ def epsilon_of(events: Sequence[PrivacyEvent], delta: float) -> float:
     return spent(events, delta).epsilon
 
 
-def smallest_noise(*, epsilon: float, delta: float, sample_rate: float, steps: int) -> float:
+def smallest_noise(
+    *,
+    epsilon: float,
+    delta: float,
+    sample_rate: float,
+    steps: int,
+    besides: tuple[PrivacyEvent, ...] = (),
+) -> float:
     """Return the smallest noise multiplier that keeps the steps within epsilon.
 
-    Rounded up to `NOISE_RESOLUTION`; checked by both accountants.
+    Rounded up to `NOISE_RESOLUTION`; checked by both accountants. `besides` is what the
+    same plan spends on other things, such as noisy counts.
 
     Raises
     ------
@@ -104,13 +112,19 @@ def smallest_noise(*, epsilon: float, delta: float, sample_rate: float, steps: i
     _check_delta(delta)
     if not math.isfinite(epsilon) or epsilon <= 0:
         raise _invalid("epsilon", epsilon, "a finite number above 0")
-    return _smallest_noise(epsilon, delta, sample_rate, steps)
+    return _smallest_noise(epsilon, delta, sample_rate, steps, besides)
 
 
 @lru_cache(maxsize=256)
-def _smallest_noise(epsilon: float, delta: float, sample_rate: float, steps: int) -> float:
+def _smallest_noise(
+    epsilon: float,
+    delta: float,
+    sample_rate: float,
+    steps: int,
+    besides: tuple[PrivacyEvent, ...],
+) -> float:
     def plan(units: int) -> tuple[PrivacyEvent, ...]:
-        return (PoissonSampledGaussian(units * NOISE_RESOLUTION, sample_rate, steps),)
+        return (PoissonSampledGaussian(units * NOISE_RESOLUTION, sample_rate, steps), *besides)
 
     def enough(units: int) -> bool:
         return _epsilon_rdp(plan(units), delta) <= epsilon

@@ -9,6 +9,8 @@ deviation z S w / n for the largest weight w. Result and event are one value.
     release = mechanism.release({site: update, ...}, noise=SecureRandom())
     release.mean, release.events
 
+    mechanism = central_mechanism_of(study)     # what a study asks for; None at patient level
+
 This is on top of what each hospital does for its patients, and kept in a book of its
 own: its unit is another. The noise is float64 and follows Holohan & Braghin
 (`randomness.py`); the discrete Gaussian is for counts (`counts.py`).
@@ -23,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.domain.ids import SiteId
+from federation.domain.study import CentralPlan, Study
 from federation.errors.privacy import CentralReleaseRefusedError
 from federation.privacy.events import Gaussian, PrivacyEvent
 from federation.privacy.randomness import RandomSource
@@ -129,6 +132,26 @@ class CentralDp:
         values = update.astype(np.float64)
         norm = float(np.linalg.norm(values))
         return values * min(1.0, self.clip_norm * (1 - CLIP_MARGIN) / max(norm, 1e-300))
+
+
+def central_mechanism_of(study: Study) -> CentralDp | None:
+    """Return the mechanism with which the centre hides one hospital; None if none is asked.
+
+    The denominator is the number of the study's sites, whoever approved or answered.
+    """
+    plan = None if study.privacy is None else study.privacy.central
+    if plan is None:
+        return None
+    return CentralDp(
+        clip_norm=plan.clip_norm,
+        noise_multiplier=plan.noise_multiplier,
+        declared=len(study.sites),
+    )
+
+
+def central_events_of(plan: CentralPlan, *, rounds: int) -> tuple[PrivacyEvent, ...]:
+    """Return what all rounds of a study cost each hospital, unit one hospital."""
+    return (Gaussian(plan.noise_multiplier, rounds),)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,12 @@ def check_same(first: Library, second: Library, *, study: StudyId | None = None)
         raise BooksDifferError(count=len(found), listed=listed + more)
 
 
+def only(library: Library, dataset: str) -> Library:
+    """Return a library of one dataset's book, with heads of its own."""
+    entries = library.book(dataset).entries
+    return Bookkeeper(MemoryShelves(_rows([entry.as_json() for entry in entries]))).library()
+
+
 def export(library: Library) -> bytes:
     """Return all books as one JSON file that `read_export` verifies and reads."""
     entries = [entry for name in sorted(library.books) for entry in library.books[name].entries]

@@ -15,11 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from federation.domain.study import CountsPlan
 from federation.errors.privacy import InvalidPrivacyEventError
 from federation.privacy.events import DiscreteGaussian, PrivacyEvent
 from federation.privacy.randomness import IntegerSource
 
 MOST_DENOMINATOR = 1000
+CELLS_OF_A_CARD = 3
+"""How many of a dataset card's noisy counts one patient is part of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,17 @@ class NoisyCounts:
         """Return the counts with fresh noise on each, with what it costs."""
         noisy = tuple(count + discrete_gaussian(self.sigma, source) for count in counts)
         return NoisyCountsRelease(noisy, self)
+
+
+def mechanism_of_counts(plan: CountsPlan) -> NoisyCounts:
+    """Return the mechanism of the counts that a study asks of each hospital.
+
+    A patient is in three of them: all, one sex, one age band. The plan's sigma is
+    rounded to three decimals.
+    """
+    return NoisyCounts(
+        sigma=Fraction(plan.sigma).limit_denominator(MOST_DENOMINATOR), cells=CELLS_OF_A_CARD
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,14 @@ printable line, because staff read them in a terminal and decide by what they se
 from datetime import datetime
 
 from federation.domain.ids import Sha256, SiteId, StudyId
-from federation.domain.study import PrivacyPlan, Purpose, Study, TrainingPlan
+from federation.domain.study import (
+    CentralPlan,
+    CountsPlan,
+    PrivacyPlan,
+    Purpose,
+    Study,
+    TrainingPlan,
+)
 from federation.errors.core import InvalidValueError, UnreadableRecordError
 from federation.evidence.canonical import digest_of
 
@@ -17,6 +24,9 @@ Json = dict[str, object]
 MOST_TEXT = 200
 CLIP_NORMS = (1e-6, 1e3)
 """Below, float32 rounds a cut gradient by more than the margin that its bound leaves."""
+
+CENTRAL_NOISES = (0.1, 1e3)
+COUNT_SIGMAS = (0.5, 1e3)
 
 
 def study_as_json(study: Study) -> Json:
@@ -68,18 +78,29 @@ def _body(study: Study) -> Json:
             "optimizer": training.optimizer,
             "momentum": training.momentum,
         },
-        "privacy": None
-        if privacy is None
-        else {
-            "epsilon": privacy.epsilon,
-            "delta": privacy.delta,
-            "clip_norm": privacy.clip_norm,
-            "noise_multiplier": privacy.noise_multiplier,
-        },
+        "privacy": None if privacy is None else _privacy_body(privacy),
         "heldout_fraction": study.heldout_fraction,
         "seed": study.seed,
         "expires": study.expires,
     }
+
+
+def _privacy_body(privacy: PrivacyPlan) -> Json:
+    """Return the plan; what is not asked for has no key: older studies keep their digest."""
+    body: Json = {
+        "epsilon": privacy.epsilon,
+        "delta": privacy.delta,
+        "clip_norm": privacy.clip_norm,
+        "noise_multiplier": privacy.noise_multiplier,
+    }
+    if privacy.central is not None:
+        body["central"] = {
+            "clip_norm": privacy.central.clip_norm,
+            "noise_multiplier": privacy.central.noise_multiplier,
+        }
+    if privacy.counts is not None:
+        body["counts"] = {"sigma": privacy.counts.sigma}
+    return body
 
 
 def _study(raw: Json) -> Study:
@@ -122,7 +143,24 @@ def _privacy(raw: object) -> PrivacyPlan | None:
         delta=_float(raw["delta"]),
         clip_norm=_between(*CLIP_NORMS, _float(raw["clip_norm"])),
         noise_multiplier=None if noise is None else _float(noise),
+        central=_central(raw["central"]) if "central" in raw else None,
+        counts=_counts(raw["counts"]) if "counts" in raw else None,
     )
+
+
+def _central(raw: object) -> CentralPlan:
+    if not isinstance(raw, dict):
+        raise TypeError("central is an object")
+    return CentralPlan(
+        clip_norm=_between(*CLIP_NORMS, _float(raw["clip_norm"])),
+        noise_multiplier=_between(*CENTRAL_NOISES, _float(raw["noise_multiplier"])),
+    )
+
+
+def _counts(raw: object) -> CountsPlan:
+    if not isinstance(raw, dict):
+        raise TypeError("counts is an object")
+    return CountsPlan(sigma=_between(*COUNT_SIGMAS, _float(raw["sigma"])))
 
 
 def _line(value: object) -> str:

@@ -21,15 +21,19 @@ from clients.policy import (
 )
 from clients.policy.judgement import NAMES, REASONS
 from federation.domain.ids import Sha256, SiteId
-from federation.domain.study import PrivacyPlan, Purpose
+from federation.domain.study import CentralPlan, CountsPlan, PrivacyPlan, Purpose
 from federation.errors import ProblemsFound
 from federation.errors.approval import PolicyUnreadableError
+from federation.privacy.accountants import epsilon_of
+from federation.privacy.events import Gaussian
 from federation.wording import Language
 from tests.builders import NOW, a_recipe, a_study
 
 CENTRE_KEY = Sha256.of(b"centre")
 POLICY = parse_policy(TEMPLATE.encode())
 OPEN = POLICY.model_copy(update={"without_privacy": True})
+HIDDEN = PrivacyPlan(8.0, 1e-3, 1.0, central=CentralPlan(clip_norm=1.0, noise_multiplier=2.0))
+COUNTED = PrivacyPlan(8.0, 1e-3, 1.0, counts=CountsPlan(sigma=10.0))
 
 
 def facts(**changes: Any) -> Facts:
@@ -78,7 +82,15 @@ def test_every_rule_has_a_name_and_a_reason_in_both_languages() -> None:
         (Rule.COHORT, {"cohorts": ["brain"]}, {}, {}),
         (Rule.MEMBER, {}, {}, {"site": SiteId("elsewhere")}),
         (Rule.QUORUM, {}, {"quorum": 1}, {}),
-        (Rule.SECRET_QUORUM, {}, {}, {"has_secret_sums": True}),
+        (Rule.SECRET_QUORUM, {}, {"privacy": HIDDEN}, {}),
+        (Rule.HOSPITAL_LEVEL, {"hospital_level_needed": True}, {}, {}),
+        (
+            Rule.HOSPITAL_EPSILON,
+            {"largest_hospital_epsilon": 1.0},
+            {"privacy": HIDDEN, "quorum": 3},
+            {},
+        ),
+        (Rule.COUNTS, {"smallest_count_noise": 10.001}, {"privacy": COUNTED}, {}),
         (Rule.EXPIRY, {}, {"expires": NOW.isoformat()}, {}),
         (Rule.PRIVACY, {}, {"privacy": None}, {}),
         (Rule.EPSILON, {}, {"privacy": PrivacyPlan(8.001, 1e-3, 1.0)}, {"period_left": 9.0}),
@@ -124,10 +136,28 @@ def test_a_recipe_is_allowed_by_digest_and_a_study_by_pattern() -> None:
     assert answers(policy, id="cxr-20267")[Rule.STUDY] is Answer.NO
 
 
-def test_enough_sites_of_a_secret_sum_are_allowed() -> None:
-    found = answers(about=facts(has_secret_sums=True), quorum=3)
+def test_one_hospital_may_be_hidden_among_enough_others() -> None:
+    found = answers(privacy=HIDDEN, quorum=3)
 
     assert found[Rule.SECRET_QUORUM] is Answer.YES
+    assert found[Rule.HOSPITAL_EPSILON] is Answer.YES
+    assert answers()[Rule.SECRET_QUORUM] is Answer.DOES_NOT_APPLY
+
+
+def test_what_a_hospital_is_hidden_with_is_told_as_the_epsilon_of_all_rounds() -> None:
+    study = a_study(privacy=HIDDEN, quorum=3)
+    said = {one.rule: one for one in judge(study, POLICY, facts())}[Rule.HOSPITAL_EPSILON]
+
+    rounds, delta = study.training.rounds, HIDDEN.delta
+    assert said.asked == f"{epsilon_of([Gaussian(2.0, rounds)], delta):.3f}"
+
+
+def test_a_policy_without_the_new_keys_stands() -> None:
+    new = ("hospital_level_needed", "largest_hospital_epsilon", "smallest_count_noise",
+           "reply_days")  # fmt: skip
+    lines = [line for line in TEMPLATE.splitlines() if line.split(" =")[0] not in new]
+
+    assert parse_policy("\n".join(lines).encode()) == parse_policy(TEMPLATE.encode())
 
 
 def test_hours_are_shown_but_bind_messages_only() -> None:

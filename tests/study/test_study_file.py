@@ -9,8 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.domain.ids import SiteId, StudyId
-from federation.domain.study import PrivacyPlan, Purpose, TrainingPlan
+from federation.domain.study import (
+    CentralPlan,
+    CountsPlan,
+    PrivacyLevel,
+    PrivacyPlan,
+    Purpose,
+    TrainingPlan,
+)
 from federation.errors import PlatformError, ProblemsFound
+from federation.errors.core import UnreadableRecordError
 from federation.errors.study import (
     StudyFieldMissingError,
     StudyFieldUnknownError,
@@ -424,12 +432,14 @@ def test_a_new_file_is_valid_as_it_stands_in_both_languages(tmp_path: Path) -> N
 def test_every_line_a_new_file_offers_in_a_comment_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "new.toml"
     new_study_file(
-        path, study=StudyId("cxr-1"), recipe="cxr-pneumonia-small", sites=[NORTH], now=NOW
+        path, study=StudyId("cxr-1"), recipe="cxr-pneumonia-small", sites=[NORTH, SOUTH], now=NOW
     )
-    opened = re.sub(r"(?m)^# ([a-z_]+ = )", r"\1", path.read_text(encoding="utf-8"))
+    opened = re.sub(r"(?m)^# ([a-z_]+ = |\[)", r"\1", path.read_text(encoding="utf-8"))
     study = parse_study(opened.encode(), now=NOW)
 
     assert study.privacy.noise_multiplier == 1.0
+    assert study.privacy.central == CentralPlan(1.0, 1.0)
+    assert study.privacy.counts == CountsPlan(10.0)
 
 
 def test_a_new_file_never_covers_an_old_one(tmp_path: Path) -> None:
@@ -459,3 +469,79 @@ def test_a_study_that_ends_this_second_has_ended() -> None:
 
     assert parse(with_line("expires", moment)).expires == moment
     assert faults(with_line("expires", NOW.isoformat()))
+
+
+HOSPITAL = 'level = "hospital"\nhospital_clip_norm = 0.5\nhospital_noise_multiplier = 2\n'
+
+
+def with_privacy(lines: str) -> str:
+    return GOOD.replace("clip_norm = 1.0\n", f"clip_norm = 1.0\n{lines}")
+
+
+def test_a_study_may_ask_the_centre_to_hide_one_hospital() -> None:
+    study = parse(with_privacy(HOSPITAL))
+
+    assert study.privacy.level is PrivacyLevel.HOSPITAL
+    assert study.privacy.central == CentralPlan(clip_norm=0.5, noise_multiplier=2.0)
+    assert study_from_json(study_as_json(study)) == study
+    assert study.digest != parse(GOOD).digest
+
+
+def test_at_patient_level_a_study_has_the_digest_it_always_had() -> None:
+    said = study_as_json(parse(with_privacy('level = "patient"\n')))
+
+    assert said == study_as_json(parse(GOOD))
+    assert set(said["privacy"]) == {"epsilon", "delta", "clip_norm", "noise_multiplier"}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "field"),
+    [
+        (with_privacy('level = "hospital"\nhospital_clip_norm = 1\n'), StudyFieldMissingError,
+         "privacy.hospital_noise_multiplier"),
+        (with_privacy("hospital_clip_norm = 1\n"), StudyValueError, "privacy.hospital_clip_norm"),
+        (with_privacy('level = "nation"\n'), StudyValueError, "privacy.level"),
+        (with_privacy(HOSPITAL).replace("multiplier = 2", "multiplier = 0.05"), StudyValueError,
+         "privacy.hospital_noise_multiplier"),
+        (with_privacy(HOSPITAL).replace('["north", "centre", "south"]\nquorum = 2',
+         '["north"]\nquorum = 1'), StudyValueError, "privacy.level"),
+        (GOOD + "[counts]\n", StudyFieldMissingError, "counts.sigma"),
+        (GOOD + "[counts]\nsigma = 0.1\n", StudyValueError, "counts.sigma"),
+        (GOOD + "[counts]\nsigmaa = 3\nsigma = 3\n", StudyFieldUnknownError, "counts.sigmaa"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_hospital_level_and_counts_is_said(
+    text: str, kind: type[PlatformError], field: str
+) -> None:
+    (fault,) = faults(text)
+
+    assert isinstance(fault, kind)
+    assert fault.values["field"] == field
+
+
+def test_noisy_counts_belong_to_a_private_study() -> None:
+    privacy = GOOD[GOOD.index("[privacy]") : GOOD.index("[evaluation]")]
+    plain = 'privacy = "none"\n' + GOOD.replace(privacy, "") + "[counts]\nsigma = 10\n"
+    (fault,) = faults(plain)
+
+    assert isinstance(fault, StudyValueError)
+    assert parse(GOOD + "[counts]\nsigma = 10\n").privacy.counts == CountsPlan(10.0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"central": {"clip_norm": 1.0, "noise_multiplier": 0.01}},
+        {"central": {"clip_norm": 0.0, "noise_multiplier": 1.0}},
+        {"central": {"clip_norm": 1.0, "noise_multiplier": 1.0, "more": 1}},
+        {"central": None},
+        {"counts": {"sigma": float("nan")}},
+        {"counts": []},
+    ],
+)
+def test_a_proposal_with_another_plan_is_no_study(change: dict[str, object]) -> None:
+    raw = study_as_json(parse(with_privacy(HOSPITAL) + "[counts]\nsigma = 10\n"))
+    raw["privacy"] |= change
+
+    with pytest.raises(UnreadableRecordError):
+        study_from_json(raw)

@@ -35,6 +35,14 @@ __all__ = ["age_band", "catalogue_summary", "cohort_counts", "dataset_card", "ta
 
 AGE_BANDS = (18, 40, 60, 75)
 OTHER = "other"
+UNKNOWN = "unknown"
+SEXES = ("F", "M", "O", UNKNOWN)
+BANDS = ("under 18", "18-39", "40-59", "60-74", "75 and over", UNKNOWN)
+COUNTED = frozenset(
+    {"patients", "studies", "images", "label_prevalence", "sex", "age_band", "modality",
+     "body_part", "scanner", "period", "missingness", "opt_out"}
+)  # fmt: skip
+"""The fields of a card that rest on counts."""
 WHAT_MAY_LACK = ("sex", "age", "body_part", "view", "manufacturer", "study_year")
 
 
@@ -139,13 +147,35 @@ def cohort_counts(data: Path, query: CohortQuery) -> dict[str, Any]:
     }
 
 
+def patient_counts(data: Path, images: Sequence[Instance]) -> dict[str, int]:
+    """Return exact numbers of patients: all, by sex, by age band; a patient is in three cells.
+
+    The cells do not depend on who is there. For a mechanism that adds noise; nothing of
+    this leaves as it is.
+    """
+    with Catalogue(data) as catalogue:
+        described = catalogue.described([item.instance for item in images])
+    patients = {row["patient"]: row for row in described}
+    counts = {"patients": len(patients)}
+    counts |= {f"sex {name}": 0 for name in SEXES}
+    counts |= {f"age {name}": 0 for name in BANDS}
+    for row in patients.values():
+        counts[f"sex {row['sex'] if row['sex'] in SEXES else UNKNOWN}"] += 1
+        counts[f"age {age_band(row['age'])}"] += 1
+    return counts
+
+
+def without_counts(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a card without anything that was counted."""
+    return {name: card[name] for name in card if name not in COUNTED}
+
+
 def age_band(age: str) -> str:
     """Return the band of a DICOM age (``045Y``): under 18, 18-39, 40-59, 60-74, 75 and over."""
     years = years_of(age)
     if years is None:
-        return "unknown"
-    places = sum(years >= limit for limit in AGE_BANDS)
-    return ("under 18", "18-39", "40-59", "60-74", "75 and over")[places]
+        return UNKNOWN
+    return BANDS[sum(years >= limit for limit in AGE_BANDS)]
 
 
 def _rounded_by(

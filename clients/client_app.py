@@ -1,8 +1,8 @@
 """The hospital's answer to a task: the one path from a message to a reply.
 
 `build_handler(home)` returns what the resident executor calls for every task.
-The order is the promise: book and log not rolled back, policy and approval, kept
-reply, approved cohort without those who opted out, who is in it written down,
+The order is the promise: book, log and the centre's log not rolled back, policy and
+approval, kept reply, approved cohort without those who opted out, who is in it written down,
 ledger reservation, training, gate, kept reply, ledger commit, audit line. Torch is
 imported with this module, once per process.
 """
@@ -17,6 +17,9 @@ from pathlib import Path
 import torch
 
 from clients import audit_log
+from clients.centre_heads import check_centre_head
+from clients.charges import charge_of
+from clients.computed_with import remember
 from clients.data.cohort.load import Cohort, load_cohort
 from clients.data.people.lineage import Lineage, RoundState, TrainedRound
 from clients.data.people.representativeness import in_tens
@@ -27,6 +30,7 @@ from clients.heads import check_heads, heads_now
 from clients.home import NodeHome
 from clients.ledger_store import LedgerStore
 from clients.local_plan import LocalPlan, local_plan
+from clients.losses import era_of
 from clients.one_answer import Charge, OneAnswer
 from clients.policy import Policy
 from clients.policy.rules import BYTES_PER_MB
@@ -40,8 +44,9 @@ from clients.private_training import (
 from clients.progress import write_progress
 from clients.randomness import SecureRandom
 from clients.replies import KeptReplies
+from clients.retention import sweep_replies
 from clients.standing import Asked, Standing, standing_of
-from clients.training import PlainUpdate, fastest_precision, train
+from clients.training import PlainUpdate, precision_of, train
 from federation import provenance
 from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.recipe import Recipe
@@ -56,17 +61,13 @@ from federation.errors.ledger import GateRefusedError, RoundAnsweredError
 from federation.errors.rounds import UpdateShapeError
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
-from federation.privacy.accountants import epsilon_of, spent
+from federation.privacy.accountants import spent
 from federation.privacy.events import PrivacyEvent
-from federation.privacy.ledger import Budget, Limit, Scope
 from federation.protocol.mapping import Progress as NodeProgress
 from federation.recipes import flat, networks
 from federation.wire.messages import FlatModel, Reply, Task, TaskKind
 
 TELL_EVERY_S = 0.25
-
-ROUNDING = 1e-6
-"""Slack for the search that finds the smallest noise of a plan."""
 
 Progress = Callable[[Task, int, int], None]
 """Told of the task, the steps done and the steps in all."""
@@ -103,7 +104,9 @@ class HospitalHandler:
     def _answer(self, task: Task) -> Reply:
         books = LedgerStore(self._home.ledger, officer=self._officer)
         check_heads(self._home, books=books)
+        check_centre_head(self._home)
         standing = self._standing(task)
+        sweep_replies(self._home, standing.policy, asked=task.run, now=datetime.now(UTC))
         with self._replies.working_on(task):
             one = OneAnswer(
                 task=task,
@@ -117,6 +120,7 @@ class HospitalHandler:
             kept = one.kept()
             if kept is not None:
                 return kept
+            self._progress(task, 0, 1)  # loading the cohort takes long: say that it is begun
             work = self._prepare(one, standing)
             return self._train(work) if task.kind is TaskKind.TRAIN else self._evaluate(work)
 
@@ -144,12 +148,13 @@ class HospitalHandler:
         mechanism = _mechanism(work.study, patients)
         plan = local_plan(work.study.training, work.recipe, round_number=work.task.round)
         events = () if mechanism is None else mechanism.events
+        remember(self._home.replies, work.task.run, work.task.round)
         with self._written_down(work), _charged(work.costing(events)) as work:
             started = time.monotonic()
             result = self._run_training(work, mechanism, plan, patients=patients)
             report = {
                 "patients": patients,
-                "examples": len(work.cohort.train.images),
+                "examples": self._declared_examples(work),
                 "steps": result.steps,
                 "loss": shared_loss(result.loss) if work.policy.share_loss else None,
                 "events": [event.as_json() for event in result.events],
@@ -177,6 +182,11 @@ class HospitalHandler:
             raise PolicyPatientsError(fewest=fewest)
         return self._replies.declare_patients(work.task.run, coarse)
 
+    def _declared_examples(self, work: "_Work") -> int:
+        """Return the coarse number of images that this run tells, the same in every round."""
+        coarse = shared_count(len(work.cohort.train.images)) or 0
+        return self._replies.declare_examples(work.task.run, coarse)
+
     def _run_training(
         self,
         work: "_Work",
@@ -194,7 +204,7 @@ class HospitalHandler:
                 work.cohort.train,
                 plan=plan,
                 seed=work.study.seed + work.task.round,
-                precision=fastest_precision(),
+                precision=precision_of(plan),
                 progress=progress,
             )
         return train_privately(
@@ -284,7 +294,7 @@ class HospitalHandler:
             is_reserved=work.one.is_reserved,
             is_approved=lambda: self._standing(task, is_leaving=True).study == work.study,
             model=task.model,
-            heads=heads_now(work.one.books, self._home.audit_log),
+            heads=heads_now(work.one.books, self._home.audit_log, era=era_of(self._home)),
             largest_update_bytes=int(work.policy.largest_update_mb * BYTES_PER_MB),
         )
         return work.one.leave(release(departure, signer=self._signer))
@@ -374,16 +384,7 @@ def _charge(task: Task, standing: Standing) -> Charge | None:
     privacy, policy = standing.study.privacy, standing.policy
     if privacy is None or task.kind is not TaskKind.TRAIN:
         return None
-    period = Budget(policy.period_epsilon, policy.period_delta)
-    return Charge(
-        dataset=standing.study.cohort,
-        study=standing.study.id,
-        events=(),
-        budget=Budget(policy.dataset_epsilon, policy.dataset_delta),
-        plan=Budget(privacy.epsilon * (1 + ROUNDING), privacy.delta),
-        accountant=epsilon_of,
-        limits=(Limit(Scope.HOSPITAL, period, policy.period_days),),
-    )
+    return charge_of(standing.study, privacy, policy)
 
 
 @contextmanager

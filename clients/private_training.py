@@ -45,6 +45,7 @@ from federation.errors.privacy import (
     NetworkNotPrivateError,
     TrainingDivergedError,
 )
+from federation.privacy.counts import mechanism_of_counts
 from federation.privacy.events import PoissonSampledGaussian, PrivacyEvent
 from federation.recipes.flat import FlatModel, flatten
 from federation.recipes.oriented import FixedThenLearnt
@@ -132,8 +133,8 @@ def mechanism_of_round(
 ) -> PatientLevelDpSgd:
     """Return the mechanism of each round at a site with `patients` training patients.
 
-    Without a noise multiplier in the plan, the smallest that keeps all rounds
-    of the study together within its epsilon.
+    Without a noise multiplier in the plan, the smallest that keeps all rounds of the
+    study together, and the noisy counts it asks for, within its epsilon.
 
     Raises
     ------
@@ -151,8 +152,13 @@ def mechanism_of_round(
             delta=privacy.delta,
             sample_rate=rate,
             steps=steps * training.rounds,
+            besides=_besides(privacy),
         )
     return PatientLevelDpSgd(rate, steps, noise, privacy.clip_norm)
+
+
+def _besides(privacy: PrivacyPlan) -> tuple[PrivacyEvent, ...]:
+    return () if privacy.counts is None else mechanism_of_counts(privacy.counts).events
 
 
 def train_privately(

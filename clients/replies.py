@@ -1,4 +1,4 @@
-"""Keep each reply until the study is over, so that a repeated request costs nothing.
+"""Keep each reply until its run is over, and longer: a repeated request costs nothing.
 
 The centre may ask for the same round twice: after its own crash, after a lost
 message. It then gets the very bytes that left the first time; no patient is
@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,9 @@ from federation.wire.messages import FlatModel, Reply, Task, TaskKind
 
 MOST_HEAD_BYTES = 1 << 20
 _OVER = "over"
+_ENDED = "ended"
 _PATIENTS = "patients"
+_EXAMPLES = "examples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +105,40 @@ class KeptReplies:
         KeptReplyDamagedError
             If what was declared cannot be read.
         """
-        said = self._claim(run, _PATIENTS, str(patients))
-        if not said.isascii() or not said.isdecimal() or len(said) > 9:
+        return self._declared(run, _PATIENTS, patients)
+
+    def declare_examples(self, run: RunId, examples: int) -> int:
+        """Return the number of images a run goes by; as `declare_patients`."""
+        return self._declared(run, _EXAMPLES, examples)
+
+    def runs(self) -> tuple[RunId, ...]:
+        """Return the runs of which something is kept and that are not forgotten, by name."""
+        found = sorted(path.name for path in self.folder.glob("*.*") if path.is_dir())
+        return tuple(
+            RunId(name)
+            for name in found
+            if RunId.pattern.fullmatch(name) and not (self.folder / name / _OVER).exists()
+        )
+
+    def note_ended(self, run: RunId, at: datetime) -> datetime:
+        """Write when a run was first found ended, and return that.
+
+        Raises
+        ------
+        KeptReplyDamagedError
+            If what was written cannot be read.
+        """
+        try:
+            ended = datetime.fromisoformat(self._claim(run, _ENDED, at.isoformat()))
+        except ValueError as error:
+            raise KeptReplyDamagedError(round=0, run=run) from error
+        if ended.tzinfo is None:
             raise KeptReplyDamagedError(round=0, run=run)
-        return int(said)
+        return ended
+
+    def note_open(self, run: RunId) -> None:
+        """Write that a run goes on after all."""
+        (self.folder / run / _ENDED).unlink(missing_ok=True)
 
     @contextmanager
     def working_on(self, task: Task) -> Iterator[None]:
@@ -134,6 +167,12 @@ class KeptReplies:
         for path in folder.glob("*"):
             if path.name != _OVER:
                 path.unlink()
+
+    def _declared(self, run: RunId, name: str, number: int) -> int:
+        said = self._claim(run, name, str(number))
+        if not said.isascii() or not said.isdecimal() or len(said) > 9:
+            raise KeptReplyDamagedError(round=0, run=run)
+        return int(said)
 
     def _claim(self, run: RunId, name: str, value: str) -> str:
         """Return what a run's file of that name says; the first to ask writes it."""

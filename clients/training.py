@@ -68,6 +68,15 @@ def fastest_precision() -> Precision:
     return Precision.BFLOAT16 if torch.cpu._is_avx512_bf16_supported() else Precision.FLOAT32
 
 
+def precision_of(plan: LocalPlan) -> Precision:
+    """Return the precision in which a plan trains on this machine.
+
+    Plain SGD stays in float32: its update is a sum of few gradients, and those of
+    bfloat16 have low bits so uneven that the gate takes them for a payload.
+    """
+    return Precision.FLOAT32 if plan.optimizer == "sgd" else fastest_precision()
+
+
 def train(
     module: nn.Module,
     data: PatientArrays,

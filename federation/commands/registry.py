@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from federation import settings
+from federation.commands import registry_ledger
+from federation.commands.homes import AtCentre
 from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
 
@@ -24,14 +26,8 @@ EXPORTED = Text(
 )
 
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home",
-        help=help_text("centre home", "中心的工作目錄"),
-        default_factory=settings.centre_home,
-    ),
-]
+app.add_typer(registry_ledger.ledger_app, name="ledger")
+Home = AtCentre
 
 
 @app.command("list", help=t(LIST))

@@ -12,6 +12,9 @@ from federation.privacy.bookkeeping import Bookkeeper
 from federation.privacy.events import PrivacyEvent
 from federation.privacy.ledger import Budget, EntryKind
 
+HOSPITALS = "hospitals:"
+"""Begins the names of books whose unit is one hospital; no site is called so."""
+
 NO_LIMIT = Budget(epsilon=float("inf"), delta=0.5)
 """The hospital decides what may be spent; this book says what was."""
 
@@ -33,7 +36,18 @@ def enter_release(
     LedgerEntryRefusedError
         If this round of this site was entered with other events.
     """
-    key, dataset = f"{run}/{round_number}", site
+    _enter(books, site, study=study, key=f"{run}/{round_number}", events=events, at=at)
+
+
+def _enter(
+    books: Bookkeeper,
+    dataset: str,
+    *,
+    study: StudyId,
+    key: str,
+    events: Sequence[PrivacyEvent],
+    at: str,
+) -> None:
     book = books.book(dataset)
     standing, wanted = book.standing().get(key), (study, tuple(events))
     known = standing is not None and (standing.study, standing.events) == wanted
@@ -50,6 +64,35 @@ def enter_release(
         at=at,
     )
     books.settle(dataset, study=study, key=key, kind=EntryKind.COMMITTED, at=at)
+
+
+def enter_central_release(
+    books: Bookkeeper,
+    *,
+    study: StudyId,
+    run: RunId,
+    round_number: int,
+    events: Sequence[PrivacyEvent],
+    at: str,
+) -> None:
+    """Write what one round's central noise cost each hospital; again changes nothing.
+
+    In a book of its own per study: its unit is one hospital, that of all others one
+    patient, and events of two units are never added up.
+
+    Raises
+    ------
+    LedgerEntryRefusedError
+        If this round was entered with other events.
+    """
+    _enter(
+        books,
+        f"{HOSPITALS}{study}",
+        study=study,
+        key=f"{run}/{round_number}",
+        events=events,
+        at=at,
+    )
 
 
 def _uncounted(_events: Sequence[PrivacyEvent], _delta: float) -> float:

@@ -62,6 +62,12 @@ class SqlShelves:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
+        try:
+            self._make_tables()
+        except RegisterDatabaseError:  # where another process makes them at the same moment
+            self._make_tables()
+
+    def _make_tables(self) -> None:
         with self._connection() as connection:
             METADATA.create_all(connection)
             if connection.execute(select(TALLY.c.one)).first() is None:
@@ -118,9 +124,9 @@ class _SqlShelf:
 
 
 def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url)
-    engine = create_engine(url, poolclass=NullPool)
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    if engine.dialect.name != "sqlite":
+        return engine
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clients.ledger_store import LedgerStore
 from federation.domain.ids import StudyId
@@ -14,12 +15,17 @@ from federation.privacy.bookkeeping import Bookkeeper, MemoryShelves, Verify
 from federation.privacy.events import PoissonSampledGaussian, PrivacyEvent
 from federation.privacy.ledger import Accountant, Budget, EntryKind, Limit
 
+if TYPE_CHECKING:
+    import pytest
+
 STUDY = StudyId("cxr-2026")
 EVENT = PoissonSampledGaussian(noise_multiplier=1.0, sample_rate=0.1, steps=10)
 COSTLIER = PoissonSampledGaussian(noise_multiplier=0.5, sample_rate=0.2, steps=10)
 NO_LIMIT = Budget(1e9, 1e-3)
 AT = "2026-11-21T00:00:00+00:00"
 BODIES = ("file", "memory", "registry")
+SERVED = "postgresql"
+"""The registry's body at a database server; its tests skip where none is installed."""
 
 
 def one_each(events: Sequence[PrivacyEvent], delta: float) -> float:
@@ -70,7 +76,17 @@ def a_body(name: str, folder: Path, officer: Signer) -> Bookkeeper:
         return Bookkeeper(MemoryShelves(), verify=verifier(officer))
     from registry.ledger.tables import SqlShelves
 
-    return Bookkeeper(SqlShelves(f"sqlite:///{folder}/registry.db"), verify=verifier(officer))
+    url = name if name.startswith(SERVED) else f"sqlite:///{folder}/registry.db"
+    return Bookkeeper(SqlShelves(url), verify=verifier(officer))
+
+
+def name_of(body: str, request: "pytest.FixtureRequest") -> str:
+    """Return what `a_body` makes a body from: its name, or the URL of a schema of its own."""
+    if body != SERVED:
+        return body
+    from tests.databases import own_schema
+
+    return own_schema(str(request.getfixturevalue("postgres")))
 
 
 def spend(body: str, folder: Path, key: str, results: "multiprocessing.Queue[str]") -> None:

@@ -67,8 +67,8 @@ def test_every_reply_carries_the_heads_signed_and_they_only_grow(home: NodeHome)
     signed = [answer(home, a_task(round=number)).signature for number in (1, 2)]
 
     first, second = (heads_in_reply(one, site=home.settings().site, key=key) for one in signed)
-    assert first.age[0] < second.age[0]
-    assert first.age[1] < second.age[1]
+    assert first.audit.lines < second.audit.lines
+    assert first.ledger.entries < second.ledger.entries
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The privacy book: nothing is spent twice, nothing is spent past the budget.
 
 One suite for every body that keeps it: the hospital's file, memory, the registry's
-database. What only a file can suffer is in `test_ledger_file.py`.
+database in a file and at a PostgreSQL server. What only a file can suffer is in
+`test_ledger_file.py`.
 """
 
 import json
@@ -39,8 +40,10 @@ from tests.node.books import (
     BODIES,
     COSTLIER,
     EVENT,
+    SERVED,
     STUDY,
     a_body,
+    name_of,
     reserve,
     settle,
 )
@@ -51,9 +54,9 @@ def officer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
     return new_key(tmp_path_factory.mktemp("keys") / "officer.key")
 
 
-@pytest.fixture(params=BODIES)
+@pytest.fixture(params=(*BODIES, SERVED))
 def store(request: pytest.FixtureRequest, tmp_path: Path, officer: Signer) -> Bookkeeper:
-    return a_body(request.param, tmp_path, officer)
+    return a_body(name_of(request.param, request), tmp_path, officer)
 
 
 def test_a_reservation_counts_before_it_is_committed(store: Bookkeeper) -> None:

@@ -20,7 +20,9 @@ from federation.errors.ledger import (
 from federation.errors.machine import DiskFullError
 from federation.evidence.signing import new_key
 from tests.node.books import (
+    SERVED,
     a_body,
+    name_of,
     reserve,
     spend,
 )
@@ -142,8 +144,18 @@ def test_a_file_another_process_holds_is_a_coded_error(
             reserve(store, "cxr-2026.3/1")
 
 
-@pytest.mark.parametrize("body", ["file", pytest.param("registry", marks=pytest.mark.slow)])
-def test_six_processes_cannot_spend_a_budget_of_three_six_times(tmp_path: Path, body: str) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "file",
+        pytest.param("registry", marks=pytest.mark.slow),
+        pytest.param(SERVED, marks=pytest.mark.slow),
+    ],
+)
+def test_six_processes_cannot_spend_a_budget_of_three_six_times(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    body = name_of(kind, request)
     a_body(body, tmp_path, new_key(tmp_path / "officer.key"))
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[str] = context.Queue()

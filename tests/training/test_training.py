@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from clients import training
 from clients.augmentation import AUGMENTATIONS, augment
 from clients.local_plan import LocalPlan, local_plan
 from clients.objective import losses
-from clients.training import PlainUpdate, Precision, train
+from clients.training import PlainUpdate, Precision, precision_of, train
 from federation.domain.study import TrainingPlan
 from federation.errors.privacy import (
     InvalidTrainingPlanError,
@@ -150,3 +153,11 @@ def test_the_soft_dice_loss_agrees_with_monai():
     )(outputs, targets[:, None])
     entropy = torch.nn.functional.cross_entropy(outputs, targets)
     assert torch.allclose(losses(outputs, targets).mean(), theirs + entropy, atol=1e-4)
+
+
+def test_plain_sgd_trains_in_float32_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bfloat16 gradients have uneven low bits, which the gate takes for a payload."""
+    monkeypatch.setattr(training, "fastest_precision", lambda: Precision.BFLOAT16)
+
+    assert precision_of(replace(PLAN, optimizer="sgd")) is Precision.FLOAT32
+    assert precision_of(replace(PLAN, optimizer="adamw")) is Precision.BFLOAT16

@@ -2,6 +2,7 @@
 
 import typer
 
+from federation.commands import replay
 from federation.commands.node import (
     books,
     cohorts,
@@ -24,6 +25,7 @@ HELP = Text(
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
 for part in (membership, data, ways_in, cohorts, optout, decisions, books):
     app.add_typer(part.app)
+app.command("replay", help=t(replay.REPLAY_ROUNDS))(replay.replay_rounds)
 app.add_typer(cohorts.cohort_app, name="cohort")
 app.add_typer(optout.optout_app, name="optout")
 app.add_typer(keys.keys_app, name="keys")

@@ -21,15 +21,34 @@ LEDGER = Text(en="Show, verify and compare the privacy book.", zh="顯示、驗�
 SHOW = Text(en="Show what every dataset has spent.", zh="顯示各資料集已消耗的預算。")
 
 VERIFY = Text(
-    en="Verify every chain of the book and of the audit log; exit 0 only when all hold.",
-    zh="驗證帳本與稽核紀錄的每一條鏈;全部成立才以 0 結束。",
+    en="Verify every chain of the book and of the audit log, and that they continue what was "
+    "signed of them; exit 0 only when all hold.",
+    zh="驗證帳本與稽核紀錄的每一條鏈,並確認其延續先前簽署的內容;全部成立才以 0 結束。",
 )
 
-EXPORT = Text(en="Write the whole book to a file.", zh="將整份帳本匯出為檔案。")
+EXPORT = Text(
+    en="Write the whole book, signed by the node, to a file.", zh="將整份帳本(經節點簽署)匯出。"
+)
 
 COMPARE = Text(
-    en="Compare the book with an exported one; exit 0 only when they agree.",
-    zh="與匯出的帳本比對;一致才以 0 結束。",
+    en="Compare the book with the centre's signed one; exit 0 only when they agree.",
+    zh="與中心簽署的帳本比對;一致才以 0 結束。",
+)
+
+HEADS = Text(
+    en="Show what is kept of the centre's log; exit 0 only when its newest word held.",
+    zh="顯示所保存的中心紀錄狀態;其最近一次說明成立才以 0 結束。",
+)
+
+ACCEPT_LOSS = Text(
+    en="Accept, as the data officer, that book or log are lost for good; or take the centre's "
+    "agreement in.",
+    zh="由資料官接受帳本或紀錄已無法復原;或匯入中心的同意書。",
+)
+
+START_ANEW = Text(
+    en="put a book or log that cannot be read aside and begin a new one",
+    zh="將無法讀取的帳本或紀錄移開並重新開始",
 )
 
 BUDGET_HELP = Text(
@@ -73,6 +92,33 @@ VERIFIED = Text(
 )
 
 EXPORTED = Text(en="Wrote {entries} entries to {file}.", zh="已將 {entries} 筆紀錄寫入 {file}。")
+
+CENTRE_LOG = Text(
+    en="The centre's log, as shown on {at}: {entries} entries, root {root}; it only grew.",
+    zh="中心的紀錄({at} 出示):{entries} 筆,根值 {root};僅有增加。",
+)
+
+NO_CENTRE_LOG = Text(en="The centre showed nothing of its log yet.", zh="中心尚未出示其紀錄狀態。")
+
+PAST_PROBLEM = Text(en="{at}  [{code}]", zh="{at}  [{code}]")
+
+LOSS_SIGNED = Text(
+    en="Signed. {file} goes to the centre by itself, or bring it; nothing is answered until "
+    "`trifed centre accept-loss {site}` agrees.",
+    zh="已簽署。{file} 將自動送達中心,亦可自行交付;"
+    "在 `trifed centre accept-loss {site}` 同意之前不回覆任何要求。",
+)
+
+LOSS_OVER = Text(
+    en="The centre agreed; what it knows to be released is in the new book. The node answers.",
+    zh="中心已同意;其所知已釋出的內容已記入新帳本。節點恢復回覆。",
+)
+
+LOSS_KNOWN = Text(en="Nothing waits for this agreement.", zh="沒有等待此同意書的聲明。")
+
+LOSS_WORDS = Text(
+    en="Give --reason, or --agreement FILE, not both.", zh="請擇一:--reason 或 --agreement。"
+)
 
 SAME = Text(en="The two books agree on {rounds} rounds.", zh="兩份帳本在 {rounds} 輪上一致。")
 
@@ -124,11 +170,14 @@ def ledger_show(home: Home, json_: Json = False) -> None:
 
 @ledger_app.command("verify", help=t(VERIFY))
 def ledger_verify(home: Home, json_: Json = False) -> None:
-    """Verify book and log; exit 0 only when all chains hold."""
-    from clients.heads import heads_now
+    """Verify book and log; exit 0 only when all chains hold and continue what was signed."""
+    from clients.heads import check_heads, heads_now
+    from clients.losses import era_of
 
     node = _node(home)
-    heads = heads_now(_store(node), node.audit_log)
+    books = _store(node)
+    heads = heads_now(books, node.audit_log, era=era_of(node))
+    check_heads(node, books=books)
     if json_:
         emit(heads.as_json())
         return
@@ -139,26 +188,80 @@ def ledger_verify(home: Home, json_: Json = False) -> None:
 
 @ledger_app.command("export", help=t(EXPORT))
 def ledger_export(file: Path, home: Home, json_: Json = False) -> None:
-    """Write the book to a file."""
+    """Write the signed book to a file."""
+    from federation.evidence.book_export import sign_book
+    from federation.evidence.signing import Signer
     from federation.privacy.comparison import export
     from federation.storage import write_atomic
 
-    library = _store(_node(home)).library()
-    write_atomic(file, export(library), mode=0o600)
+    node = _node(home)
+    library, signer = _store(node).library(), Signer.load(node.node_key)
+    site, at = node.settings().site, now().isoformat()
+    signed = sign_book(export(library), site=site, signer=signer, at=at)
+    write_atomic(file, signed, mode=0o600)
     written = {"file": file, "entries": library.head.entries}
     emit(written) if json_ else say(EXPORTED, **written)
 
 
 @ledger_app.command("compare", help=t(COMPARE))
 def ledger_compare(file: Path, home: Home, study: Study = None, json_: Json = False) -> None:
-    """Compare with an exported book; raises `BooksDifferError` where they differ."""
+    """Compare with the centre's book; raises `BooksDifferError` where they differ."""
     from federation.domain.ids import StudyId
+    from federation.evidence.book_export import read_signed_book
+    from federation.evidence.verification import PublicKey
     from federation.privacy.comparison import check_same, read_export
 
-    ours, theirs = _store(_node(home)).library(), read_export(read_file(file))
+    node = _node(home)
+    centre = PublicKey.load(node.centre_evidence_key)
+    signed = read_signed_book(read_file(file), site=node.settings().site, key=centre)
+    ours, theirs = _store(node).library(), read_export(signed.book)
     check_same(ours, theirs, study=None if study is None else StudyId(study))
     rounds = sum(len(book.standing()) for book in theirs.books.values())
     emit({"same": True, "rounds": rounds}) if json_ else say(SAME, rounds=rounds)
+
+
+@ledger_app.command("heads", help=t(HEADS))
+def ledger_heads(home: Home, json_: Json = False) -> None:
+    """Show what is kept of the centre's log; raises what did not hold."""
+    from clients.centre_heads import check_centre_head, read_centre_heads
+
+    node = _node(home)
+    kept = read_centre_heads(node)
+    if json_:
+        emit(kept.as_json())
+    else:
+        for one in kept.problems:
+            say(PAST_PROBLEM, at=one.at, code=one.code)
+    check_centre_head(node)
+    if json_:
+        return
+    say(CENTRE_LOG, **_state_of(node, kept.note), at=kept.at) if kept.note else say(NO_CENTRE_LOG)
+
+
+@ledger_app.command("accept-loss", help=t(ACCEPT_LOSS))
+def ledger_accept_loss(
+    home: Home,
+    reason: Annotated[str | None, typer.Option(help=help_text("why", "原因"))] = None,
+    agreement: Annotated[
+        Path | None, typer.Option(help=help_text("the centre's agreement", "中心的同意書"))
+    ] = None,
+    start_anew: Annotated[bool, typer.Option("--start-anew", help=t(START_ANEW))] = False,
+    json_: Json = False,
+) -> None:
+    """Sign the loss as the data officer, or take in the centre's agreement."""
+    from clients.loss_acceptance import accept_loss
+    from federation.evidence.signing import Signer
+
+    node = _node(home)
+    if (reason is None) == (agreement is None):
+        raise typer.BadParameter(t(LOSS_WORDS))
+    if agreement is not None:
+        _take_agreement(node, agreement, json_)
+        return
+    officer = Signer.load(node.officer_key)
+    file = accept_loss(node, reason=str(reason), officer=officer, now=now(), start_anew=start_anew)
+    said = {"site": node.settings().site, "file": file}
+    emit({**said, "agreed": False}) if json_ else say(LOSS_SIGNED, **said)
 
 
 @ledger_app.command("budget", help=t(BUDGET_HELP))
@@ -231,6 +334,25 @@ def _node(home: Path) -> "NodeHome":
     from clients.home import NodeHome
 
     return NodeHome.open(home)
+
+
+def _take_agreement(node: "NodeHome", file: Path, json_: bool) -> None:
+    from clients.loss_acceptance import take_agreement
+    from clients.losses import Agreement
+
+    taken = take_agreement(node, Agreement.from_bytes(read_file(file)), now=now())
+    if json_:
+        emit({"agreed": taken})
+    else:
+        say(LOSS_OVER if taken else LOSS_KNOWN)
+
+
+def _state_of(node: "NodeHome", note: str) -> dict[str, object]:
+    from federation.evidence.growth import read_note
+    from federation.evidence.verification import PublicKey
+
+    found = read_note(note, key=PublicKey.load(node.centre_evidence_key))
+    return {"entries": found.size, "root": found.root.hex()}
 
 
 def _store(node: "NodeHome") -> "LedgerStore":

@@ -2,24 +2,16 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from federation import settings
-from federation.commands.output import help_text
+from federation.commands.homes import AtNode
 
 if TYPE_CHECKING:
     from clients.approvals import Desk
     from clients.home import NodeHome
     from federation.domain.audit import AuditKind
 
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home", help=help_text("node home", "節點的工作目錄"), default_factory=settings.node_home
-    ),
-]
+Home = AtNode
 
 
 def data_of(home: Path) -> Path:

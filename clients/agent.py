@@ -4,12 +4,16 @@ One process holds the control channel and the forwarder (the two outbound
 connections, both to the centre's one port) and keeps two children alive: Flower's
 SuperNode and the resident executor. SIGTERM stops all of it; a killed agent takes
 its children along (they are on a leash). `run/node.json` says how it stands.
+
+A child that dies loses the task it had. The centre learns it from the heartbeat's
+epoch, which is new with every start of either, and asks again.
 """
 
 import asyncio
 import logging
 import os
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,10 +23,14 @@ from clients.flower.executor import executor_command
 from clients.flower.forwarder import Forwarder
 from clients.flower.supernode import node_environment, supernode_command, wake
 from clients.home import NodeHome
+from clients.metrics import metrics_command
+from clients.progress import FILE as PROGRESS_FILE
 from clients.progress import read_progress
 from federation import provenance
 from federation.errors import PlatformError
 from federation.errors.enrolment import NotJoinedError
+from federation.observability.settings import metrics_address
+from federation.protocol.mapping import Progress
 from federation.settings import CHILD_THREADS
 from federation.supervision.children import ChildPlan, Supervisor
 from federation.supervision.process import log_to, run_until_done, stop_event, write_state
@@ -33,6 +41,8 @@ log = logging.getLogger(__name__)
 STATE_FILE = "node.json"
 
 _SUPERNODE = "supernode"
+_EXECUTOR = "executor"
+_MOST_STARTS = 10_000
 _SIGNING_ON_S = 5.0  # a younger SuperNode is still dialling for the first time
 
 
@@ -72,14 +82,19 @@ class _Agent:
         self._supervisor = Supervisor(
             [
                 self._plan(_SUPERNODE, supernode_command(home.folder)),
-                self._plan("executor", executor_command(home.folder, ping_only=ping_only)),
+                self._plan(_EXECUTOR, executor_command(home.folder, ping_only=ping_only)),
             ],
-            on_change=self._write_state,
+            on_change=self._child_changed,
         )
+        if metrics_address(home.folder) is not None:
+            self._supervisor.add(self._plan("metrics", metrics_command(home.folder)))
+        self._executor_pid: int | None = None
+        self._was_up = False
         self._control = ControlClient(
             home,
             on_wake=partial(wake, home.folder),
-            progress=partial(read_progress, home.run),
+            on_connected=self._line_is_up,
+            progress=self._progress,
             on_change=self._write_state,
             on_fleet_started=self._sign_on_again,
             pace=pace,
@@ -116,6 +131,35 @@ class _Agent:
         By itself it would notice late, Flower's pauses grow to 15 s and more.
         """
         self._supervisor.children[_SUPERNODE].restart(if_older_s=_SIGNING_ON_S)
+
+    def _line_is_up(self) -> None:
+        """Let what hung on an older line go, and the SuperNode look for a task at once."""
+        if self._was_up:
+            self._forwarder.drop()
+        self._was_up = True
+        wake(self._home.folder)
+
+    def _child_changed(self) -> None:
+        """Start the SuperNode anew when the executor ended: else it waits 60 s for its answer."""
+        ended, self._executor_pid = self._executor_pid, self._pid(_EXECUTOR)
+        if ended is not None and self._executor_pid is None:
+            (self._home.run / PROGRESS_FILE).unlink(missing_ok=True)
+            self._supervisor.children[_SUPERNODE].restart(if_older_s=0.0)
+        self._write_state()
+
+    def _pid(self, name: str) -> int | None:
+        return self._supervisor.children[name].pid
+
+    def _progress(self) -> Progress:
+        return replace(read_progress(self._home.run), epoch=self._epoch())
+
+    def _epoch(self) -> int:
+        """Return a number that is new with every start of a child; 0 while one is down."""
+        children = self._supervisor.children.values()
+        if not all(child.alive for child in children):
+            return 0
+        began_ms = int(self._started.timestamp() * 1000)
+        return began_ms * _MOST_STARTS + sum(child.starts for child in children) % _MOST_STARTS
 
     def _plan(self, name: str, command: list[str]) -> ChildPlan:
         return ChildPlan(

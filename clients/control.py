@@ -23,6 +23,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from clients.centre_word import hear_centre
+from clients.checkup_desk import CheckupDesk, Examine
 from clients.heads import check_heads, known_heads, take_heads
 from clients.home import NodeHome, NodeSettings
 from clients.ledger_store import LedgerStore
@@ -51,7 +53,7 @@ from federation.storage import write_atomic
 
 log = logging.getLogger(__name__)
 
-CAPABILITIES = ("train", "evaluate", "fleet-h1")
+CAPABILITIES = ("train", "evaluate", "fleet-h1", "checkup")
 
 _DECISION = ".dsse.json"
 
@@ -79,16 +81,24 @@ class ChannelStatus:
 class Pace:
     """How patient the client is, in seconds.
 
-    `first` doubles up to `longest` while the centre cannot be reached; `refused`
+    While the centre cannot be reached, `first` doubles up to `restarting` for as long
+    as a restart may take (`restart_within`), and up to `longest` after that; `refused`
     follows a refusal, `corrected` one that heals by itself (the clock).
     """
 
     first_s: float = 0.2
+    restarting_s: float = 2.0
+    restart_within_s: float = 300.0
     longest_s: float = 30.0
     refused_s: float = 300.0
     corrected_s: float = 30.0
     dial_s: float = 10.0
     scan_s: float = 0.25
+
+    def next_s(self, delay_s: float, *, lost_for_s: float) -> float:
+        """Return how long to wait after a wait of `delay_s`, the line lost for so long."""
+        is_restart = lost_for_s < self.restart_within_s
+        return min(2 * delay_s, self.restarting_s if is_restart else self.longest_s)
 
     def after_refusal_s(self, refusal: PlatformError) -> float:
         """Return how long to wait after a refusal."""
@@ -120,6 +130,8 @@ class _Line:
     stream: Any
     heartbeat_s: float
     sent: set[Sha256] = field(default_factory=set)
+    has_heard: bool = False
+    looking: "set[asyncio.Task[None]]" = field(default_factory=set)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -142,15 +154,19 @@ class ControlClient:
         progress: Callable[[], Progress],
         on_change: Callable[[], None] = lambda: None,
         on_fleet_started: Callable[[], None] = lambda: None,
+        on_connected: Callable[[], None] = lambda: None,
         pace: Pace | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         protocol_version: int = mapping.PROTOCOL_VERSION,
+        examine: Examine | None = None,
     ) -> None:
         self._home = home
+        self._desk = CheckupDesk(home, examine=examine, clock=clock)
         self._on_wake = on_wake
         self._progress = progress
         self._on_change = on_change
         self._on_fleet_started = on_fleet_started
+        self._on_connected = on_connected
         self._fleet_epoch = 0
         self._pace = pace or Pace()
         self._clock = clock
@@ -160,7 +176,7 @@ class ControlClient:
 
     async def run(self) -> None:
         """Connect, and connect again, until cancelled."""
-        delay_s = self._pace.first_s
+        delay_s, lost_at = self._pace.first_s, time.monotonic()
         while True:
             end = await self._connection()
             self._became(
@@ -168,10 +184,10 @@ class ControlClient:
             )
             log.warning("[%s] %s", end.error.code, end.error.say())
             if end.welcomed:
-                delay_s = self._pace.first_s
+                delay_s, lost_at = self._pace.first_s, time.monotonic()
             wait_s = self._pace.after_refusal_s(end.error) if end.refused else delay_s
             await self._pause(wait_s)
-            delay_s = min(2 * delay_s, self._pace.longest_s)
+            delay_s = self._pace.next_s(delay_s, lost_for_s=time.monotonic() - lost_at)
 
     async def _connection(self) -> _End:
         """Dial once and talk until the line ends, however it ends."""
@@ -189,6 +205,7 @@ class ControlClient:
                     ChannelState.CONNECTED, centre_software=welcome.software_version, error=problem
                 )
                 log.info("connected to %s", settings.address)
+                self._on_connected()
                 self._note_fleet(welcome.fleet_epoch)
                 return await self._converse(_Line(stream, welcome.heartbeat_s))
         except grpc.RpcError as error:
@@ -271,9 +288,9 @@ class ControlClient:
             )
             return _End(lost, refused=False, welcomed=True)
         finally:
-            for part in parts:
+            for part in (ended := [*parts, *line.looking]):
                 part.cancel()
-            await asyncio.gather(*parts, return_exceptions=True)
+            await asyncio.gather(*ended, return_exceptions=True)
 
     async def _listen(self, line: _Line) -> PlatformError:
         """Act on what the centre says; return the refusal that ends it."""
@@ -285,6 +302,7 @@ class ControlClient:
             "run_notice": self._take_notice,
             "decision_received": self._note_decision_receipt,
             "card_received": self._note_card_receipt,
+            "checkup": self._take_checkup,
         }
         while True:
             try:
@@ -319,8 +337,22 @@ class ControlClient:
 
     # -- what the centre sends ------------------------------------------------------
 
-    async def _hear(self, _line: _Line, raw: Any) -> None:
+    async def _hear(self, line: _Line, raw: Any) -> None:
         self._note_fleet(raw.fleet_epoch)
+        if raw.centre_head or not line.has_heard:
+            line.has_heard = True
+            problem = await asyncio.to_thread(self._hear_centre, bytes(raw.centre_head))
+            if problem is not None:
+                self._became(self.status.state, error=problem)
+
+    def _hear_centre(self, word: bytes) -> PlatformError | None:
+        """Take in what the centre says of its own log; return why it does not hold."""
+        try:
+            hear_centre(self._home, word, now=self._clock())
+        except PlatformError as error:
+            log.error("[%s] %s", error.code, error.say())
+            return error
+        return None
 
     async def _wake(self, _line: _Line, _raw: Any) -> None:
         self._on_wake()
@@ -364,6 +396,22 @@ class ControlClient:
             return
         log.warning("[%s] %s", receipt.refusal.code, receipt.refusal.say())
         self._became(self.status.state, error=receipt.refusal)
+
+    async def _take_checkup(self, line: _Line, raw: Any) -> None:
+        """Look this node over without keeping the line's other messages waiting."""
+        asked = mapping.read_checkup(raw, clock_unix_ms=self._now_ms())
+        if not self._desk.may_begin():
+            report = await self._desk.turn_away(asked)
+            await line.say(mapping.write_checkup_report(report))
+            return
+        task = asyncio.ensure_future(self._report(line, asked))
+        line.looking.add(task)
+        task.add_done_callback(line.looking.discard)
+
+    async def _report(self, line: _Line, asked: mapping.CheckupRequest) -> None:
+        report = await self._desk.report(asked)
+        with suppress(grpc.RpcError, asyncio.InvalidStateError):  # the line ended meanwhile
+            await line.say(mapping.write_checkup_report(report))
 
     # -- what the node sends --------------------------------------------------------
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clients.flower.supernode import runtime_socket, secret_file
+from federation import observability as observed
 from federation.errors.base import PlatformError
 from federation.errors.rounds import (
     BundleRefusedError,
@@ -25,6 +26,7 @@ from federation.errors.rounds import (
     FlowerRefusedError,
     SuperLinkUnreachableError,
 )
+from federation.supervision.process import log_to_output
 from federation.wire.messages import Refused, Reply, Task, TaskKind
 
 log = logging.getLogger(__name__)
@@ -116,7 +118,9 @@ def _handle(running: object, handler: Handler, notices: Path, limit_bytes: int) 
     if announced_bundles(notices).get(str(given.flower_run)) != given.bundle_digest:
         raise BundleRefusedError(digest=given.bundle_digest)
     message = running.read(limit_bytes=limit_bytes)
-    return handler(unpack_task(message.content, limit_bytes=limit_bytes))
+    task = unpack_task(message.content, limit_bytes=limit_bytes)
+    with observed.study(task.study, run=task.run), observed.round(task.round, kind=task.kind.value):
+        return handler(task)
 
 
 def ping(task: Task) -> Reply:
@@ -147,14 +151,13 @@ def main() -> None:
     parser.add_argument("--ping", action="store_true", help="answer PING only; for measuring")
     given = parser.parse_args()
     os.umask(0o077)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     from federation.wire.flwr_internals.names import check_version
     from federation.wire.parent import end_with_parent
 
     check_version()
     end_with_parent()
     home = given.home.absolute()
+    log_to_output(home)
     run_executor(
         runtime_socket(home),
         secret_file(home).read_bytes(),

@@ -4,7 +4,8 @@ Flower's SuperNode has no client certificate. It connects to a Unix socket in
 the node's private run folder, which only the node's own user can open; each
 connection gets a TLS connection of its own to the centre's one port, and bytes
 are copied in both directions. When the centre is away the connection is closed,
-and the SuperNode tries again by itself.
+and the SuperNode tries again by itself. A line that fell silent, as when a cable is
+pulled, is closed after half a minute, or when the control channel is back before.
 
 One thread per connection with blocking sockets and large buffers: measured
 faster here than asyncio, and a model in transit does not delay the control
@@ -29,6 +30,7 @@ from federation.wire.local_sockets import socket_path
 ALPN_FLEET = "trifed-fleet/1"
 
 _CONNECT_S = 10.0
+_SILENT_S = 30
 _BUFFER_BYTES = 1 << 18
 _SOCKET_BUFFER = 1 << 20
 
@@ -85,6 +87,12 @@ class Forwarder:
             for connection in list(self._open):
                 _shut(connection)
 
+    def drop(self) -> None:
+        """End the connections that are open, so that they are made anew."""
+        with self._lock:
+            for connection in list(self._open):
+                _hang_up(connection)
+
     def _accept(self, listener: socket.socket) -> None:
         while self._listener is listener:
             try:
@@ -132,7 +140,7 @@ class Forwarder:
             why = error.strerror or type(error).__name__
             raise CentreUnreachableError(address=self._settings.address, why=why) from error
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        _notice_silence(raw)
         try:
             centre = self._tls().wrap_socket(raw, server_hostname=host)
         except (ssl.SSLError, OSError) as error:
@@ -174,7 +182,30 @@ def _splice(local: socket.socket, centre: ssl.SSLSocket) -> None:
             local.sendall(view[:count])
 
 
-def _shut(connection: socket.socket) -> None:
+def _notice_silence(line: socket.socket) -> None:
+    """Let the system end a line on which nothing comes through any more (Linux; else later)."""
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wanted = {
+        "TCP_KEEPIDLE": _SILENT_S // 2,
+        "TCP_KEEPINTVL": _SILENT_S // 6,
+        "TCP_KEEPCNT": 3,
+        "TCP_USER_TIMEOUT": 1000 * _SILENT_S,
+    }
+    for name, value in wanted.items():
+        if hasattr(socket, name):
+            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """End a connection that another thread uses; that thread closes it.
+
+    Not by `SSLSocket.shutdown`: it takes the TLS away first, and what the other thread
+    sends in that moment would leave in the clear.
+    """
     with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def _shut(connection: socket.socket) -> None:
+    _hang_up(connection)
     connection.close()

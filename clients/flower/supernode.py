@@ -87,7 +87,7 @@ def main() -> None:
 
     def hear() -> None:
         while listener.recv(16):
-            waits.wake()
+            waits.redial()
 
     threading.Thread(target=hear, daemon=True, name="wake").start()
     sys.argv = ["flower-supernode", "--superlink", _NOWHERE, "--isolation", "process"]

@@ -24,8 +24,9 @@ from federation.errors.control import CentreBusyError, CentreNotRunningError, Pr
 from federation.protocol import mapping
 from federation.protocol.generated import admin_pb2 as pb
 from federation.protocol.generated import admin_pb2_grpc
+from federation.protocol.generated.control_pb2 import CheckupReport as ReportFromNode
 from federation.protocol.generated.control_pb2 import Refused
-from federation.protocol.mapping import Progress, Proposal, RunNotice
+from federation.protocol.mapping import CheckupReport, Progress, Proposal, RunNotice
 from federation.protocol.transport import grpc
 from federation.wire.local_sockets import socket_path
 
@@ -126,6 +127,13 @@ class AdminService(admin_pb2_grpc.AdminServicer):  # type: ignore[misc]
         async with _coded(context):
             sites = await self._reload_roster()
         return pb.DeliveredReply(sites=sites)
+
+    async def Checkup(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Ask a node to look itself over; the report goes on as it came."""
+        async with _coded(context):
+            report = await self._control.checkup(SiteId(request.site), wait_s=request.wait_s)
+        message = mapping.write_checkup_report(report).checkup_report
+        return pb.CheckupReply(report=message.SerializeToString())
 
     async def Shutdown(self, _request: Any, _context: Any) -> Any:  # noqa: N802
         """Begin to stop the centre."""
@@ -261,6 +269,12 @@ class AdminClient:
         )
         return self._delivered(self._stub.Notify, request, extra_s=wait_s)
 
+    def checkup(self, site: SiteId, *, wait_s: float) -> CheckupReport:
+        """Return what a node finds when it looks itself over, within `wait_s`."""
+        request = pb.CheckupRequest(site=site, wait_s=wait_s)
+        reply = self._call(self._stub.Checkup, request, extra_s=wait_s)
+        return mapping.read_checkup_report(ReportFromNode.FromString(reply.report))
+
     def reload_roster(self) -> tuple[SiteId, ...]:
         """Make the centre act on the roster now; return the sites newly made known to Flower."""
         return self._delivered(self._stub.ReloadRoster, pb.Empty())
@@ -323,6 +337,9 @@ def _write_view(view: SiteView) -> Any:
         batches_total=progress.batches_total,
         refused_code=view.refused_code,
         refused_what=view.refused_what,
+        epoch=view.epoch,
+        bytes_in=view.bytes_in,
+        bytes_out=view.bytes_out,
     )
 
 
@@ -343,9 +360,13 @@ def _read_view(raw: Any) -> SiteView:
             round=raw.round,
             batches_done=raw.batches_done,
             batches_total=raw.batches_total,
+            epoch=raw.epoch,
         ),
         refused_code=raw.refused_code,
         refused_what=raw.refused_what,
+        epoch=raw.epoch,
+        bytes_in=raw.bytes_in,
+        bytes_out=raw.bytes_out,
     )
 
 

@@ -9,6 +9,7 @@ serving process only.
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,16 +30,28 @@ from federation.errors.control import (
     StrangerError,
     VersionMismatchError,
 )
+from federation.errors.observation import (
+    CheckupUnansweredError,
+    CheckupUnsupportedError,
+    SiteNotConnectedError,
+)
+from federation.observability.context import within
 from federation.protocol import mapping
 from federation.protocol.generated import control_pb2 as pb
 from federation.protocol.generated import control_pb2_grpc
-from federation.protocol.mapping import Hello, Receipt, SignedDecision
+from federation.protocol.mapping import CheckupReport, Hello, Receipt, SignedDecision
 from federation.protocol.transport import grpc
 
 log = logging.getLogger(__name__)
 
+_CHECKUP = "checkup"
+"""The capability of a node that can look itself over."""
+
 VerifyDecision = Callable[[SiteId, SignedDecision], None]
 """Return if the site's enrolled data officer signed this decision, else raise a coded error."""
+
+CentreHeadOf = Callable[[SiteId], bytes]
+"""Returns what a site is shown of the centre's log; empty where nothing was ever logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,7 @@ class _Session:
     site: SiteId
     peer: str
     outbox: "asyncio.Queue[pb.FromCentre]" = field(default_factory=asyncio.Queue)
+    told: bytes = b""
     ended_by: PlatformError | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -109,6 +123,7 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
         sites: Sites,
         settings: ChannelSettings,
         verify_decision: VerifyDecision,
+        centre_head: CentreHeadOf = lambda _site: b"",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._callers = callers
@@ -116,10 +131,12 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
         self._sites = sites
         self._settings = settings
         self._verify_decision = verify_decision
+        self._centre_head = centre_head
         self._clock = clock
         self._fleet_epoch = 0
         self._sessions: dict[SiteId, _Session] = {}
         self._receipts = _Receipts()
+        self._checkups: dict[tuple[SiteId, str], asyncio.Future[CheckupReport]] = {}
 
     async def Connect(self, _requests: object, context: Any) -> None:  # noqa: N802 - gRPC's name
         """Serve one node's stream from its hello to its end."""
@@ -133,13 +150,14 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
             self._note_refusal(caller, refusal)
             await _refuse(context, refusal)
             return
-        session = self._open(hello, context.peer())
-        try:
-            await self._converse(session, context)
-            if session.ended_by is not None:
-                await _refuse(context, session.ended_by)
-        finally:
-            self._close(session)
+        with within(site=hello.site):
+            session = self._open(hello, context.peer())
+            try:
+                await self._converse(session, context)
+                if session.ended_by is not None:
+                    await _refuse(context, session.ended_by)
+            finally:
+                self._close(session)
 
     # -- what the rest of the centre asks for ------------------------------------
 
@@ -167,11 +185,36 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
         """Tell sites (or all) that a task waits; return those that were connected."""
         return self._send(set(sites) or self._sessions.keys(), pb.FromCentre(wake=pb.Wake()))
 
+    async def checkup(self, site: SiteId, *, wait_s: float) -> CheckupReport:
+        """Ask a node to look itself over and return its report, findings or a code.
+
+        Raises
+        ------
+        SiteNotConnectedError, CheckupUnsupportedError, CheckupUnansweredError
+            If it is not there, too old, or silent for `wait_s`.
+        """
+        session, view = self._sessions.get(site), self._sites.view(site)
+        if session is None:
+            raise SiteNotConnectedError(site=site)
+        if _CHECKUP not in view.capabilities:
+            raise CheckupUnsupportedError(site=site, version=view.software_version)
+        key = (site, secrets.token_hex(8))
+        report: asyncio.Future[CheckupReport] = asyncio.get_running_loop().create_future()
+        self._checkups[key] = report
+        session.outbox.put_nowait(mapping.write_checkup(key[1], clock_unix_ms=self._now_ms()))
+        try:
+            async with asyncio.timeout(wait_s):
+                return await report
+        except TimeoutError as error:
+            raise CheckupUnansweredError(site=site, seconds=round(wait_s)) from error
+        finally:
+            del self._checkups[key]
+
     def fleet_started(self) -> None:
         """Tell the nodes that the SuperLink is up, anew: theirs have to sign on again."""
         self._fleet_epoch = self._now_ms()
         for session in self._sessions.values():
-            session.outbox.put_nowait(self._heartbeat())
+            session.outbox.put_nowait(self._heartbeat(session))
 
     def revoked(self, peer: str, refusal: PlatformError) -> None:
         """End the stream that came through a connection, with the words why."""
@@ -246,6 +289,7 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
         if self._sessions.get(session.site) is session:
             del self._sessions[session.site]
             self._sites.left(session.site, now=self._clock())
+            self._give_up_checkups(session.site)
             log.info("site %s disconnected", session.site)
 
     async def _converse(self, session: _Session, context: Any) -> None:
@@ -291,6 +335,7 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
             "dataset_card": self._take_card,
             "proposal_received": self._take_proposal_receipt,
             "notice_received": self._take_notice_receipt,
+            "checkup_report": self._take_checkup_report,
         }
         take = takes.get(kind)
         if take is None:
@@ -301,7 +346,7 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
     async def _take_heartbeat(self, session: _Session, raw: pb.NodeHeartbeat) -> None:
         progress = mapping.read_heartbeat(raw)
         self._sites.heard(session.site, now=self._clock(), progress=progress)
-        session.outbox.put_nowait(self._heartbeat())
+        session.outbox.put_nowait(self._heartbeat(session))
 
     async def _take_decision(self, session: _Session, raw: pb.Decision) -> None:
         decision = mapping.read_decision(raw)
@@ -325,6 +370,17 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
 
     async def _take_notice_receipt(self, session: _Session, raw: pb.NoticeReceived) -> None:
         self._receipts.note(session.site, f"notice/{mapping.read_run_id(raw.run)}")
+
+    async def _take_checkup_report(self, session: _Session, raw: pb.CheckupReport) -> None:
+        report = mapping.read_checkup_report(raw)
+        asked = self._checkups.get((session.site, report.id))
+        if asked is not None and not asked.done():  # else: too late, or never asked
+            asked.set_result(report)
+
+    def _give_up_checkups(self, site: SiteId) -> None:
+        for (of_site, _), report in self._checkups.items():
+            if of_site == site and not report.done():
+                report.set_exception(SiteNotConnectedError(site=site))
 
     def _keep_decision(self, site: SiteId, decision: SignedDecision) -> None:
         self._records.check_asked(site, decision)
@@ -354,10 +410,15 @@ class ControlService(control_pb2_grpc.ControlServicer):  # type: ignore[misc]
         if caller.site is not None and caller.site not in self._sessions:
             self._sites.refused(caller.site, refusal)
 
-    def _heartbeat(self) -> pb.FromCentre:
+    def _heartbeat(self, session: _Session) -> pb.FromCentre:
+        """Return a heartbeat; the first and any after a change shows the state of the log."""
+        shown = self._centre_head(session.site)
+        told, session.told = session.told, shown
         return pb.FromCentre(
             heartbeat=pb.CentreHeartbeat(
-                clock_unix_ms=self._now_ms(), fleet_epoch=self._fleet_epoch
+                clock_unix_ms=self._now_ms(),
+                fleet_epoch=self._fleet_epoch,
+                centre_head=b"" if shown == told else shown,
             )
         )
 

@@ -5,7 +5,8 @@ same socket. So each request is parsed (h11), must be a POST to one of Flower's
 Fleet paths spelled exactly so, with one Content-Length and the Flower node key
 that was enrolled for the connection's certificate, and is then written anew:
 nothing of the original head is passed on but the headers named here. Bodies are
-counted while they stream; they are never held as a whole. Everything else is
+counted while they stream and never held as a whole; `moved` is told of every piece
+of a model or update, which is how the centre sees a slow site from a dead one. Everything else is
 answered in words and the connection ends.
 
 Used by the front door: `serve_fleet(reader, writer, identity, ...)`.
@@ -51,6 +52,9 @@ ROUTES = frozenset(
 )
 """What a SuperNode asks. Registering is the centre's own, so it is not here."""
 
+_OBJECT_ROUTES = frozenset({b"/v1/fleet/push-object", b"/v1/fleet/pull-object"})
+"""What carries models and updates; the rest is asked all the time."""
+
 MAX_BODY_BYTES = 64 << 20
 MAX_HEAD_BYTES = 16 << 10
 
@@ -76,6 +80,9 @@ _KEPT_UPSTREAM = 64
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 EnrolledKey = Callable[[SiteId], bytes | None]
 """Return the Flower key (PEM) enrolled for a site, or None."""
+
+Moved = Callable[[SiteId, int, int], None]
+"""Told of a site's bytes of models and updates as they move: in from it, out to it."""
 
 
 class Identity(Protocol):
@@ -133,6 +140,7 @@ async def serve_fleet(
     upstream: Upstream,
     *,
     enrolled_key: EnrolledKey,
+    moved: Moved,
 ) -> None:
     """Serve one node's connection until it ends or says something it may not.
 
@@ -144,8 +152,10 @@ async def serve_fleet(
         The SuperLink; shared by all connections of a front door.
     enrolled_key
         Asked at every request, so that a changed roster counts at once.
+    moved
+        Told while models and updates pass.
     """
-    gate = _Connection(reader, writer, identity.site, upstream, enrolled_key)
+    gate = _Connection(reader, writer, identity.site, upstream, enrolled_key, moved)
     with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
         while await gate.serve_one():
             pass
@@ -170,12 +180,14 @@ class _Connection:
         site: SiteId,
         upstream: Upstream,
         enrolled_key: EnrolledKey,
+        moved: Moved,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._site = site
         self._upstream = upstream
         self._enrolled_key = enrolled_key
+        self._moved = moved
         self._ahead = b""
 
     async def serve_one(self) -> bool:
@@ -245,8 +257,8 @@ class _Connection:
         reader, writer = await self._upstream.take()
         try:
             writer.write(_request_head(head))
-            await self._pass_body(head.length, writer)
-            closing = await asyncio.wait_for(self._pass_answer(reader), _ANSWER_S)
+            await self._pass_body(head, writer)
+            closing = await self._pass_answer(head, reader)
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
             writer.close()
             raise SuperLinkUnreachableError(address=self._upstream.address) from error
@@ -258,8 +270,12 @@ class _Connection:
         else:
             self._upstream.keep((reader, writer))
 
-    async def _pass_body(self, length: int, writer: asyncio.StreamWriter) -> None:
-        left = length
+    def _note(self, head: _Head, *, came: int = 0, went: int = 0) -> None:
+        if head.path in _OBJECT_ROUTES:
+            self._moved(self._site, came, went)
+
+    async def _pass_body(self, head: _Head, writer: asyncio.StreamWriter) -> None:
+        left = head.length
         while left:
             content = self._ahead or await asyncio.wait_for(self._reader.read(_PIECE), _IDLE_S)
             if not content:
@@ -267,40 +283,35 @@ class _Connection:
             piece, self._ahead = content[:left], content[left:]
             writer.write(piece)
             left -= len(piece)
+            self._note(head, came=len(piece))
             await writer.drain()
         await writer.drain()
 
-    async def _pass_answer(self, reader: asyncio.StreamReader) -> bool:
+    async def _pass_answer(self, head: _Head, reader: asyncio.StreamReader) -> bool:
         """Write the answer anew; tell whether the SuperLink closes after it."""
-        parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-        parser.send(h11.Request(method="POST", target="/", headers=[("host", "superlink")]))
-        parser.send(h11.EndOfMessage())
-        while True:
-            event = parser.next_event()
-            if isinstance(event, h11.Response):
-                break
-            content = await reader.read(_PIECE)
-            if not content:
-                raise asyncio.IncompleteReadError(b"", None)
-            parser.receive_data(content)
-        headers = dict(event.headers)
+        answer, begun = await asyncio.wait_for(_read_answer(reader), _ANSWER_S)
+        headers = dict(answer.headers)
         length = int(headers.get(b"content-length", b"0"))
-        returned = [(name, value) for name, value in event.headers if name in _RETURNED]
-        self._writer.write(_answer_head(event.status_code, returned, length))
-        await self._pass_back(length, parser.trailing_data[0], reader)
+        returned = [(name, value) for name, value in answer.headers if name in _RETURNED]
+        self._writer.write(_answer_head(answer.status_code, returned, length))
+        await self._pass_back(head, length, begun, reader)
         return headers.get(b"connection", b"").lower() == b"close"
 
-    async def _pass_back(self, length: int, content: bytes, reader: asyncio.StreamReader) -> None:
+    async def _pass_back(
+        self, head: _Head, length: int, content: bytes, reader: asyncio.StreamReader
+    ) -> None:
+        """Pass the answer's body on; a slow line may take its time, as long as bytes move."""
         left = length
         while left:
-            content = content or await reader.read(min(_PIECE, left))
+            content = content or await asyncio.wait_for(reader.read(min(_PIECE, left)), _ANSWER_S)
             if not content or len(content) > left:
                 raise asyncio.IncompleteReadError(b"", left)
             self._writer.write(content)
             left -= len(content)
+            await asyncio.wait_for(self._writer.drain(), _IDLE_S)
+            self._note(head, went=len(content))
             content = b""
-            await self._writer.drain()
-        await self._writer.drain()
+        await asyncio.wait_for(self._writer.drain(), _IDLE_S)
 
     async def _refuse(self, error: PlatformError, status: int) -> None:
         body = json.dumps({"error": error.as_json()}, ensure_ascii=False).encode()
@@ -308,6 +319,19 @@ class _Connection:
         self._writer.write(_answer_head(status, headers, len(body)) + body)
         with suppress(OSError):
             await self._writer.drain()
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> tuple[h11.Response, bytes]:
+    """Return the head of the SuperLink's answer and what of its body came with it."""
+    parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+    parser.send(h11.Request(method="POST", target="/", headers=[("host", "superlink")]))
+    parser.send(h11.EndOfMessage())
+    while not isinstance(event := parser.next_event(), h11.Response):
+        content = await reader.read(_PIECE)
+        if not content:
+            raise asyncio.IncompleteReadError(b"", None)
+        parser.receive_data(content)
+    return event, parser.trailing_data[0]
 
 
 def _request_head(head: _Head) -> bytes:

@@ -1,8 +1,10 @@
-"""`trifed centre serve`: everything of the centre that must run, in one process.
+"""`trifed centre serve`: everything of the centre that must run, under one process.
 
 Order of starting: the lock, the public port (bound, so that a taken one is told
 at once), the control service, the SuperLink child and its list of nodes, then
-the doors open and `run/centre.json` appears. SIGTERM, or `shutdown` on the
+the doors open and `run/centre.json` appears; then the conductor is started. The
+Prefect server starts beside the SuperLink, which goes first where the processor is
+short; nobody at the doors waits for it. SIGTERM, or `shutdown` on the
 admin socket, stops all of it and leaves nothing behind.
 """
 
@@ -10,26 +12,35 @@ import asyncio
 import functools
 import logging
 import os
+import sys
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from federation import provenance
+from federation import provenance, settings
 from federation.coordinator.admin import AdminService, LiveCentre, start_admin
-from federation.coordinator.control_service import ChannelSettings, ControlService, start_control
+from federation.coordinator.control_service import (
+    CentreHeadOf,
+    ChannelSettings,
+    ControlService,
+    start_control,
+)
 from federation.coordinator.decisions import verify_decision
 from federation.coordinator.fleet_gate import Upstream, serve_fleet
 from federation.coordinator.flower_nodes import FlowerNodes
 from federation.coordinator.front_door import ALPN, Caller, FrontDoor
 from federation.coordinator.home import CentreHome
+from federation.coordinator.options import CentreOptions, PrefectMode
 from federation.coordinator.records import ControlRecords
 from federation.coordinator.sites import Sites
 from federation.domain.ids import SiteId
 from federation.errors import PlatformError
 from federation.errors.control import ChildNotReadyError
 from federation.homes import parse_address
+from federation.observability.settings import metrics_address
 from federation.pki.handshakes import Side, explain_handshake_failure, server_context
 from federation.pki.roster import PeerIdentity, Roster
+from federation.server_app.prefect_server import PrefectServer
 from federation.server_app.superlink import plan_superlink, wait_healthy
 from federation.supervision.children import ChildPlan, Supervisor
 from federation.supervision.process import log_to, run_until_done, stop_event, write_state
@@ -40,6 +51,7 @@ log = logging.getLogger(__name__)
 STATE_FILE = "centre.json"
 
 _SUPERLINK = "superlink"
+_CONDUCTOR = "conductor"
 _WATCH_S = 0.5
 _RECHECK_S = 30.0
 _READY_S = 60.0
@@ -47,7 +59,13 @@ _RETRY_S = 1.0
 _GRACE_S = 0.2
 
 
-def serve_centre(folder: Path, *, listen: str | None = None, persistent: bool = False) -> None:
+def serve_centre(
+    folder: Path,
+    *,
+    listen: str | None = None,
+    persistent: bool = False,
+    centre_head: CentreHeadOf = lambda _site: b"",
+) -> None:
     """Serve the centre of a home until SIGTERM, SIGINT or `shutdown`.
 
     Parameters
@@ -59,24 +77,35 @@ def serve_centre(folder: Path, *, listen: str | None = None, persistent: bool = 
         loopback only when the home's own address is loopback.
     persistent
         Let Flower keep its messages on disk (see `plan_superlink`).
+    centre_head
+        What every site is shown of the centre's log (`federation.operations.centre_head`).
 
     Raises
     ------
-    HomeMissingError, AlreadyRunningError, PortTakenError, ChildNotReadyError
+    HomeMissingError, CentreOptionError, AlreadyRunningError, PortTakenError, ChildNotReadyError
         Before anything is served.
     """
     home = CentreHome.open(folder)
     log_to(home.logs / "centre.log")
     with only_one(home.run / "centre.lock", kind="centre"):
-        run_until_done(_Centre(home, listen=listen, persistent=persistent).serve())
+        centre = _Centre(home, listen=listen, persistent=persistent, centre_head=centre_head)
+        run_until_done(centre.serve())
 
 
 class _Centre:
     """The parts of one running centre and how they hang together."""
 
-    def __init__(self, home: CentreHome, *, listen: str | None, persistent: bool) -> None:
-        self._home = home
+    def __init__(
+        self,
+        home: CentreHome,
+        *,
+        listen: str | None,
+        persistent: bool,
+        centre_head: CentreHeadOf,
+    ) -> None:
+        self._home, self._centre_head = home, centre_head
         self._settings = home.settings()
+        self._options = CentreOptions.of(home)
         self._listen = listen
         self._started = datetime.now(UTC)
         self._roster = home.roster()
@@ -104,12 +133,16 @@ class _Centre:
             self._port = self._door.bind(*self._interface())
             self._supervisor.start()
             stack.push_async_callback(self._supervisor.stop)
+            self._start_prefect()
             await self._superlink_ready()
             admin = await start_admin(self._admin_service(control), self._home.run)
             stack.push_async_callback(admin.stop, _GRACE_S)
             self._door.open()
             self._write_state()
             stack.callback((self._home.run / STATE_FILE).unlink, missing_ok=True)
+            self._supervisor.add(self._conductor_plan())
+            if metrics_address(self._home.folder) is not None:
+                self._supervisor.add(self._metrics_plan())
             await self._until_stopped()
             log.info("the centre stops")
 
@@ -143,6 +176,7 @@ class _Centre:
             sites=self._sites,
             settings=settings,
             verify_decision=functools.partial(verify_decision, self._roster),
+            centre_head=self._centre_head,
         )
 
     def _front_door(self, control: ControlService, control_port: int) -> FrontDoor:
@@ -159,7 +193,10 @@ class _Centre:
             callers=self._callers,
             control_port=control_port,
             serve_fleet=functools.partial(
-                serve_fleet, upstream=self._upstream, enrolled_key=self._flower.enrolled_key
+                serve_fleet,
+                upstream=self._upstream,
+                enrolled_key=self._flower.enrolled_key,
+                moved=self._sites.moved,
             ),
             on_revoked=control.revoked,
         )
@@ -172,6 +209,32 @@ class _Centre:
             centre=self._live,
             reload_roster=self._reload_roster,
             shutdown=self._stop.set,
+        )
+
+    def _start_prefect(self) -> None:
+        prefect = self._options.prefect
+        if prefect.mode is PrefectMode.SERVER:
+            folder = self._home.folder
+            database = prefect.database_url(folder)
+            self._supervisor.add(PrefectServer(folder, port=prefect.port, database=database).plan())
+
+    def _conductor_plan(self) -> ChildPlan:
+        command = [sys.executable, "-m", "federation.conductor", "--home", str(self._home.folder)]
+        return ChildPlan(
+            name=_CONDUCTOR,
+            command=lambda: command,
+            environment=settings.child_environment(),
+            log_file=self._home.logs / "conductor-output.log",
+        )
+
+    def _metrics_plan(self) -> ChildPlan:
+        folder = str(self._home.folder)
+        command = [sys.executable, "-m", "federation.operations.metrics", "--home", folder]
+        return ChildPlan(
+            name="metrics",
+            command=lambda: command,
+            environment=settings.child_environment(),
+            log_file=self._home.logs / "metrics.log",
         )
 
     def _superlink_plan(self) -> ChildPlan:

@@ -18,7 +18,10 @@ class SiteView:
     """One site as seen just now.
 
     `since` is when `connected` last changed; `clock_skew_ms` is the node's clock
-    minus the centre's; `refused` the last refusal since it was last welcome.
+    minus the centre's; `refused` the last refusal since it was last welcome. `epoch`
+    changes when its SuperNode or executor started anew, which lost the tasks it had;
+    `bytes_in` and `bytes_out` are the models and updates that came from it and went to
+    it since the centre started.
     """
 
     site: SiteId
@@ -32,6 +35,9 @@ class SiteView:
     progress: Progress = field(default_factory=Progress)
     refused_code: str = ""
     refused_what: str = ""
+    epoch: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 class Sites:
@@ -39,6 +45,7 @@ class Sites:
 
     def __init__(self) -> None:
         self._views: dict[SiteId, SiteView] = {}
+        self._bytes: dict[SiteId, tuple[int, int]] = {}
 
     def welcomed(self, hello: Hello, *, now: datetime, clock_skew_ms: int) -> None:
         """Note that a site connected."""
@@ -51,12 +58,20 @@ class Sites:
             wheel_digest=hello.wheel_digest,
             capabilities=hello.capabilities,
             clock_skew_ms=clock_skew_ms,
+            epoch=self.view(hello.site).epoch,
         )
 
     def heard(self, site: SiteId, *, now: datetime, progress: Progress | None = None) -> None:
-        """Note that a site said something."""
+        """Note that a site said something; an epoch of 0 says nothing of it."""
         view = self.view(site)
-        self._views[site] = replace(view, last_heard=now, progress=progress or view.progress)
+        told = progress or view.progress
+        epoch = told.epoch or view.epoch
+        self._views[site] = replace(view, last_heard=now, progress=told, epoch=epoch)
+
+    def moved(self, site: SiteId, came: int, went: int) -> None:
+        """Note bytes of models and updates that came from a site or went to it."""
+        bytes_in, bytes_out = self._bytes.get(site, (0, 0))
+        self._bytes[site] = bytes_in + came, bytes_out + went
 
     def refused(self, site: SiteId, error: PlatformError) -> None:
         """Note that a site was told no, or said no."""
@@ -72,7 +87,9 @@ class Sites:
 
     def view(self, site: SiteId) -> SiteView:
         """Return what is seen of one site."""
-        return self._views.get(site) or SiteView(site)
+        bytes_in, bytes_out = self._bytes.get(site, (0, 0))
+        view = self._views.get(site) or SiteView(site)
+        return replace(view, bytes_in=bytes_in, bytes_out=bytes_out)
 
     def views(self, sites: Iterable[SiteId] = ()) -> list[SiteView]:
         """Return the views of `sites`, or of all that were heard of, by name."""

@@ -6,16 +6,19 @@ object: `read_*` takes what a peer sent and returns a frozen value or raises
 the values of its sentences, so that the reader sees them in his own language.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from federation.checkup.found import Travelled, cut, travelled
 from federation.domain.ids import RunId, Sha256, SiteId, StudyId
 from federation.errors import PlatformError, ProblemsFound, error_of_code
 from federation.errors.control import ProtocolBrokenError, RefusedByPeerError
 from federation.errors.core import InvalidIdError
 from federation.protocol.generated import control_pb2 as pb
+from federation.wording import fields_of
 
 Kind = TypeVar("Kind")
 
@@ -26,6 +29,8 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 _MAX_TEXT = 2000
 _MAX_LISTED = 64
+_OPEN = "…"
+_CHECKUP_ID = re.compile(r"[0-9a-f]{16}")
 
 REFUSAL_KEY = "trifed-refused-bin"
 """Trailing metadata that carries a `Refused` beside a status, in case its message is lost."""
@@ -51,7 +56,10 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a node does just now. `round` counts from 1; 0 and an empty `run` mean idle."""
+    """What a node does just now. `round` counts from 1; 0 and an empty `run` mean idle.
+
+    `epoch` changes when the node's SuperNode or executor started anew; 0: not said.
+    """
 
     free_disk_bytes: int = 0
     busy: bool = False
@@ -59,6 +67,7 @@ class Progress:
     round: int = 0
     batches_done: int = 0
     batches_total: int = 0
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,23 @@ class Receipt:
     refusal: PlatformError | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckupRequest:
+    """The centre asks a node to look itself over; `skew_ms` is the node's clock minus its own."""
+
+    id: str
+    skew_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckupReport:
+    """What a node found, or the code of why it did not look; `id` is that of the request."""
+
+    id: str
+    findings: tuple[Travelled, ...] = ()
+    refused_code: str = ""
+
+
 def write_refusal(error: PlatformError) -> pb.Refused:
     """Return a coded no as it travels."""
     return pb.Refused(
@@ -136,6 +162,25 @@ def read_refusal(message: pb.Refused) -> PlatformError:
             return _unknown_refusal(message)
         return error
     return _unknown_refusal(message)
+
+
+def error_of_site(code: str) -> PlatformError:
+    """Return the error of which a hospital told the code: what it leaves open stays open.
+
+    Words and values that came beside the code are not looked at, so nothing that a
+    node says by mistake is kept or shown at the centre.
+    """
+    kind = error_of_code(code)
+    if kind is None or issubclass(kind, ProblemsFound):
+        return RefusedByPeerError(peer_code=_code(code), said=_OPEN, advice=_OPEN)
+    error = kind.__new__(kind)
+    fields = fields_of(kind.what.en) | fields_of(kind.next_step.en)
+    PlatformError.__init__(error, **dict.fromkeys(fields, _OPEN))
+    return error
+
+
+def _code(text: str) -> str:
+    return text if re.fullmatch(r"TF[0-9]{3}", text) else "?"
 
 
 def _unknown_refusal(message: pb.Refused) -> RefusedByPeerError:
@@ -186,6 +231,7 @@ def write_heartbeat(progress: Progress, *, clock_unix_ms: int) -> pb.FromNode:
             round=progress.round,
             batches_done=progress.batches_done,
             batches_total=progress.batches_total,
+            epoch=progress.epoch,
         )
     )
 
@@ -199,6 +245,7 @@ def read_heartbeat(raw: pb.NodeHeartbeat) -> Progress:
         round=raw.round,
         batches_done=raw.batches_done,
         batches_total=raw.batches_total,
+        epoch=raw.epoch,
     )
 
 
@@ -279,14 +326,17 @@ def read_notice(raw: pb.RunNotice) -> RunNotice:
 
 
 def write_proposal_receipt(receipt: Receipt) -> pb.FromNode:
-    """Return a node's receipt for a proposal."""
+    """Return a node's receipt for a proposal; of a refusal its code leaves and nothing else."""
     message = pb.ProposalReceived(study=receipt.study, study_digest=receipt.digest)
-    return pb.FromNode(proposal_received=_with_refusal(message, receipt.refusal))
+    if receipt.refusal is not None:
+        message.refused.code = receipt.refusal.code
+    return pb.FromNode(proposal_received=message)
 
 
 def read_proposal_receipt(raw: pb.ProposalReceived) -> Receipt:
     """Return a node's receipt for a proposal."""
-    return Receipt(_id(StudyId, raw.study), _id(Sha256, raw.study_digest), _refusal_in(raw))
+    refusal = error_of_site(raw.refused.code) if raw.HasField("refused") else None
+    return Receipt(_id(StudyId, raw.study), _id(Sha256, raw.study_digest), refusal)
 
 
 def write_decision_receipt(receipt: Receipt) -> pb.FromCentre:
@@ -309,6 +359,42 @@ def write_card_receipt(receipt: Receipt) -> pb.FromCentre:
 def read_card_receipt(raw: pb.CardReceived) -> Receipt:
     """Return the centre's receipt for a dataset card."""
     return Receipt(_id(StudyId, raw.study), _id(Sha256, raw.card_digest), _refusal_in(raw))
+
+
+def write_checkup(checkup_id: str, *, clock_unix_ms: int) -> pb.FromCentre:
+    """Return the request for a checkup as it travels."""
+    return pb.FromCentre(checkup=pb.Checkup(id=checkup_id, clock_unix_ms=clock_unix_ms))
+
+
+def read_checkup(raw: pb.Checkup, *, clock_unix_ms: int) -> CheckupRequest:
+    """Return the request for a checkup; `clock_unix_ms` is the reader's."""
+    return CheckupRequest(_checkup_id(raw.id), cut(clock_unix_ms - raw.clock_unix_ms))
+
+
+def write_checkup_report(report: CheckupReport) -> pb.FromNode:
+    """Return a node's findings as they travel."""
+    message = pb.CheckupReport(id=report.id, refused_code=report.refused_code)
+    for found in report.findings:
+        message.findings.add(
+            check=found.check,
+            level=found.level.value,
+            code=found.code or "",
+            numbers={name.value: value for name, value in found.numbers.items()},
+        )
+    return pb.FromNode(checkup_report=message)
+
+
+def read_checkup_report(raw: pb.CheckupReport) -> CheckupReport:
+    """Return a node's findings, each of the form that findings have."""
+    if len(raw.findings) > _MAX_LISTED:
+        raise ProtocolBrokenError(why="too many findings")
+    try:
+        found = tuple(
+            travelled(one.check, one.level, one.code, dict(one.numbers)) for one in raw.findings
+        )
+    except ValueError as error:
+        raise ProtocolBrokenError(why="a finding of another form") from error
+    return CheckupReport(_checkup_id(raw.id), found, _short(raw.refused_code, "refused_code"))
 
 
 def read_study_id(text: str) -> StudyId:
@@ -342,6 +428,12 @@ def _document(content: bytes) -> bytes:
     if not 0 < len(content) <= MAX_DOCUMENT_BYTES:
         raise ProtocolBrokenError(why=f"a document of {len(content)} bytes")
     return content
+
+
+def _checkup_id(text: str) -> str:
+    if not _CHECKUP_ID.fullmatch(text):
+        raise ProtocolBrokenError(why="a checkup's id is 16 hexadecimal digits")
+    return text
 
 
 def _short(text: str, name: str) -> str:

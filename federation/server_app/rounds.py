@@ -9,6 +9,12 @@ or raises the coded error for which it is refused. Arrays never pass through
 here. The driver is a process of its own because Flower keeps a run's identity
 in globals and may end its own process; that it died is a coded error, with the
 last lines of its log in the log file named.
+
+A round survives every crash but needs no memory of its own: give the order a
+`spool`, write down what `kept` is called with, and after a crash order the same
+round again, from a new driver, with what was kept. Only the other sites are asked,
+and the mean has the same bits. While a round runs, any thread may say `ask_again`
+(a node lost its task), `give_up` (do not wait for a site) and `stop`.
 """
 
 import json
@@ -45,6 +51,20 @@ class OpenedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptUpdate:
+    """A reply that was accepted before a crash: its update's file, weight and digest.
+
+    `path` holds little-endian float32 numbers and nothing else; it and `digest` are
+    None for an evaluation, which has no update.
+    """
+
+    site: SiteId
+    path: Path | None
+    weight: float
+    digest: Sha256 | None
+
+
+@dataclass(frozen=True, slots=True)
 class RoundOrder:
     """What one round asks, of whom, and until when.
 
@@ -60,12 +80,17 @@ class RoundOrder:
     nodes
         Flower's node id of each site to ask, from `superlink.list_nodes`.
     quorum
-        The fewest accepted replies that make a round.
+        The fewest accepted replies that make a round, the kept ones included.
     deadline_s
-        After this time the round goes on without whoever is missing.
-    ceiling
-        Largest possible sum of weights. Given, the mean's bits do not depend on
-        the order of arrival (`OrderFreeMean`); None folds faster.
+        After this time the round goes on without whoever is missing; None waits
+        until every site has answered or was given up.
+    spool
+        Folder for the accepted updates. Given, each is on disk before it counts, and
+        the mean is taken at the end, in the order of the sites' names: the same
+        updates give the same bits, whatever the order of arrival. None folds each
+        update in as it comes and keeps none.
+    kept
+        What was accepted before a crash. Its sites are not asked.
     """
 
     number: int
@@ -77,8 +102,9 @@ class RoundOrder:
     result: Path
     nodes: Mapping[SiteId, int]
     quorum: int
-    deadline_s: float
-    ceiling: float | None = None
+    deadline_s: float | None = None
+    spool: Path | None = None
+    kept: tuple[KeptUpdate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +127,15 @@ class SiteReply:
 class RoundOutcome:
     """What came of a round. `result` is None if the quorum was missed or nothing was to be summed.
 
-    `refusals` names every site that was asked and did not count, with its code.
+    `accepted` are the replies of this order, without those kept before; `refusals`
+    names every site that was asked and did not count, with its code. A round that
+    was stopped has not `reached` anything.
     """
 
     number: int
     accepted: tuple[SiteReply, ...]
     refusals: tuple[Refusal, ...]
+    counted: int
     reached: bool
     quorum: int
     result: Path | None
@@ -121,13 +150,20 @@ class RoundOutcome:
             If too few replies were accepted.
         """
         if not self.reached:
-            accepted = len(self.accepted)
-            raise QuorumNotReachedError(round=self.number, accepted=accepted, quorum=self.quorum)
+            raise QuorumNotReachedError(
+                round=self.number, accepted=self.counted, quorum=self.quorum
+            )
         return self
 
 
 Judge = Callable[[SiteReply], float]
 """Return a reply's weight (positive), or raise the coded error that refuses it."""
+
+Kept = Callable[[SiteReply, float, Path | None], None]
+"""Told of a reply that counts: its weight, and its update's file, which is on disk by now.
+
+None without a spool, and for an evaluation. The file may be moved, not changed.
+"""
 
 Wake = Callable[[Sequence[SiteId]], None]
 Progress = Callable[[int, int], None]
@@ -139,7 +175,7 @@ def _ignore(*_: object) -> None:
 
 @dataclass(slots=True)
 class _Heard:
-    accepted: list[SiteReply] = field(default_factory=list)
+    accepted: list[tuple[SiteReply, float]] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
 
@@ -160,6 +196,7 @@ class RoundDriver:
         self._log = home / "logs" / "driver.log"
         self._process: subprocess.Popen[str] | None = None
         self._writing = threading.Lock()
+        self._in_round = False
 
     def __enter__(self) -> Self:
         return self
@@ -213,53 +250,68 @@ class RoundDriver:
         order: RoundOrder,
         *,
         judge: Judge,
+        kept: Kept = _ignore,
         wake: Wake = _ignore,
         progress: Progress = _ignore,
     ) -> RoundOutcome:
         """Do one round and return what came of it.
 
-        `wake` is called with the sites once their tasks wait at the SuperLink;
+        `judge` sees each reply first, `kept` each that counts, before the next one is
+        taken; `wake` is called with the sites whose tasks wait at the SuperLink;
         `progress` with accepted and asked.
 
         Raises
         ------
-        RoundDriverDiedError
-            If the process ended.
-        SuperLinkUnreachableError, FlowerRefusedError
-            If the SuperLink was lost.
+        SuperLinkUnreachableError, FlowerRefusedError, RoundDriverDiedError
+            If the SuperLink was lost, or the process ended: order it again, from a
+            new driver.
+        DiskFullError
+            If an update found no room; order it again when there is some.
+        KeptUpdateDamagedError
+            If a kept update is not what it was: ask its site instead.
         """
-        self._say(
-            do="round",
-            number=order.number,
-            kind=order.kind.value,
-            study=order.study,
-            run=order.run,
-            study_digest=order.study_digest,
-            model=str(order.model),
-            result=str(order.result),
-            sites={site: str(node) for site, node in order.nodes.items()},
-            quorum=order.quorum,
-            deadline_s=order.deadline_s,
-            ceiling=order.ceiling,
-        )
+        self._begin(order)
         heard = _Heard()
-        while True:
-            event = self._hear()
-            if event["event"] == "done":
-                return _outcome(order, event, heard)
-            self._follow(event, heard, judge, wake, progress)
+        try:
+            while (event := self._hear())["event"] != "done":
+                self._follow(event, heard, judge, kept, wake, progress)
+        finally:
+            with self._writing:
+                self._in_round = False
+        return _outcome(order, event, heard)
+
+    def _begin(self, order: RoundOrder) -> None:
+        with self._writing:
+            self._write(
+                do="round",
+                number=order.number,
+                kind=order.kind.value,
+                study=order.study,
+                run=order.run,
+                study_digest=order.study_digest,
+                model=str(order.model),
+                result=str(order.result),
+                sites={site: str(node) for site, node in order.nodes.items()},
+                quorum=order.quorum,
+                deadline_s=order.deadline_s,
+                spool=None if order.spool is None else str(order.spool),
+                kept=[_kept_as_json(update) for update in order.kept],
+            )
+            self._in_round = True
 
     def _follow(
         self,
         event: dict[str, Any],
         heard: _Heard,
         judge: Judge,
+        kept: Kept,
         wake: Wake,
         progress: Progress,
     ) -> None:
         match event["event"]:
             case "dispatched":
-                wake([SiteId(site) for site in event["sites"]])
+                if event["sites"]:
+                    wake([SiteId(site) for site in event["sites"]])
             case "progress":
                 progress(int(event["arrived"]), int(event["asked"]))
             case "refused":
@@ -267,6 +319,10 @@ class RoundDriver:
                 heard.refusals.append(refusal)
             case "reply":
                 self._judge(_reply(event), heard, judge)
+            case "kept":
+                reply, weight = heard.accepted[-1]
+                path = event["path"]
+                kept(reply, weight, None if path is None else Path(path))
             case _:
                 raise self._died(f"said {event['event']}")
 
@@ -277,12 +333,29 @@ class RoundDriver:
             heard.refusals.append(Refusal(reply.site, error.code, error.say_what()))
             self._say(do="verdict", site=reply.site, accept=False)
             return
-        heard.accepted.append(reply)
+        heard.accepted.append((reply, weight))
         self._say(do="verdict", site=reply.site, accept=True, weight=weight)
 
-    def give_up(self, site: SiteId) -> None:
-        """Do not wait for a site any longer in the present round; any thread may call this."""
-        self._say(do="give_up", site=site)
+    def ask_again(self, site: SiteId, node: int) -> None:
+        """Ask a site once more if it is still waited for: its node lost the task.
+
+        The first of its replies counts. Any thread may call this, as `give_up` and
+        `stop`; between rounds, and for a driver that is gone, nothing happens.
+        """
+        self._aside(do="ask_again", site=site, node=str(node))
+
+    def give_up(self, site: SiteId, reason: PlatformError) -> None:
+        """Do not wait for a site any longer in the present round; it is refused with the reason."""
+        self._aside(do="give_up", site=site, code=reason.code, what=reason.say_what())
+
+    def stop(self) -> None:
+        """Do not wait for anybody any longer: the present round ends within about a second."""
+        self._aside(do="stop")
+
+    def _aside(self, **command: object) -> None:
+        with self._writing, suppress(RoundDriverDiedError):  # the round itself says that it died
+            if self._in_round:
+                self._write(**command)
 
     def close(self) -> None:
         """End the run and the process; safe to call twice and after a failure."""
@@ -303,14 +376,16 @@ class RoundDriver:
             process.stdout.close()
 
     def _say(self, **command: object) -> None:
+        with self._writing:
+            self._write(**command)
+
+    def _write(self, **command: object) -> None:
         process = self._process
         if process is None or process.stdin is None:
             raise self._died("not started")
-        line = json.dumps(command, separators=(",", ":")) + "\n"
         try:
-            with self._writing:
-                process.stdin.write(line)
-                process.stdin.flush()
+            process.stdin.write(json.dumps(command, separators=(",", ":")) + "\n")
+            process.stdin.flush()
         except (OSError, ValueError) as error:
             raise self._died("closed its input") from error
 
@@ -319,9 +394,8 @@ class RoundDriver:
         if process is None or process.stdout is None:
             raise self._died("not started")
         line = process.stdout.readline()
-        if not line:
-            status = process.wait()
-            raise self._died(f"exit status {status}")
+        if not line.endswith("\n"):  # the end, or what was cut off by it
+            raise self._died(f"exit status {process.wait()}")
         event: dict[str, Any] = json.loads(line)
         if event["event"] == "failed":
             raise self._rebuilt(event)
@@ -340,6 +414,15 @@ class RoundDriver:
         return RoundDriverDiedError(status=status, log=self._log)
 
 
+def _kept_as_json(update: KeptUpdate) -> dict[str, object]:
+    return {
+        "site": update.site,
+        "path": None if update.path is None else str(update.path),
+        "weight": update.weight,
+        "digest": update.digest,
+    }
+
+
 def _reply(event: dict[str, Any]) -> SiteReply:
     digest, norm = event["update_digest"], event["update_norm"]
     return SiteReply(
@@ -356,8 +439,9 @@ def _outcome(order: RoundOrder, event: dict[str, Any], heard: _Heard) -> RoundOu
     folded = set(event["accepted"])
     return RoundOutcome(
         number=order.number,
-        accepted=tuple(reply for reply in heard.accepted if reply.site in folded),
+        accepted=tuple(reply for reply, _ in heard.accepted if reply.site in folded),
         refusals=tuple(heard.refusals),
+        counted=len(folded),
         reached=bool(event["reached"]),
         quorum=order.quorum,
         result=None if event["result"] is None else Path(event["result"]),

@@ -9,11 +9,20 @@ buffer and reads an answer of known length into one buffer. It plugs into an
 import http.client
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
 _BUFFER_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 20
+
+
+def _pieces(body: bytes) -> Iterator[memoryview]:
+    """Yield a body in pieces, each of which has the whole timeout: a line may be slow."""
+    whole = memoryview(body)
+    for start in range(0, len(body), _PIECE_BYTES):
+        yield whole[start : start + _PIECE_BYTES]
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -81,10 +90,11 @@ class UnixTransport(httpx.BaseTransport):
     @staticmethod
     def _send(connection: _UnixConnection, request: httpx.Request) -> http.client.HTTPResponse:
         headers = {name.decode("ascii"): value for name, value in request.headers.raw}
+        body = request.read()
         connection.request(
             request.method,
             request.url.raw_path.decode("ascii"),
-            body=request.read(),
+            body=_pieces(body) if body else None,
             headers=headers,
         )
         return connection.getresponse()

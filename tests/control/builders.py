@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import itertools
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -26,6 +27,7 @@ from federation.domain.study import Study
 from federation.errors import PlatformError
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
+from federation.operations.centre_head import CentreHead
 from federation.operations.enrolment import init_centre, invite_site, revoke_site, sign_request
 from federation.pki.handshakes import Side, explain_handshake_failure, server_context
 from federation.pki.requests import EnrolmentRequest
@@ -126,6 +128,7 @@ async def serving(
         sites=sites,
         settings=ChannelSettings(centre="Centre", software_version="1.0", heartbeat_s=0.2),
         verify_decision=functools.partial(verify_decision, roster),
+        centre_head=CentreHead(home, clock_s=itertools.count(0, 10).__next__),
         clock=clock,
     )
     server, control_port = await start_control(control)

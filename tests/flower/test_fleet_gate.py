@@ -3,7 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,10 @@ class Gate:
 
     received: list[bytes]
     path: Path
+    moved: list[tuple[SiteId, int, int]] = field(default_factory=list)
+
+    def note(self, site: SiteId, came: int, went: int) -> None:
+        self.moved.append((site, came, went))
 
     async def ask(self, *pieces: bytes, pause_s: float = 0.0) -> bytes:
         reader, writer = await asyncio.open_unix_connection(self.path)
@@ -80,7 +84,9 @@ def with_gate(
         upstream = Upstream(address_of(folder / "s.sock"))
 
         async def door(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await serve_fleet(reader, writer, Peer(site), upstream, enrolled_key=KEYS.get)
+            await serve_fleet(
+                reader, writer, Peer(site), upstream, enrolled_key=KEYS.get, moved=gate.note
+            )
 
         inner = await asyncio.start_unix_server(quiet, folder / "s.sock")
         outer = await asyncio.start_unix_server(door, gate.path)
@@ -144,6 +150,27 @@ def test_body_of_many_pieces_passes_whole(tmp_path: Path) -> None:
 
     (passed,) = with_gate(tmp_path, use).received
     assert passed.split(b"\r\n\r\n", 1)[1] == body
+
+
+def test_bytes_of_models_are_counted_by_site_while_they_pass(tmp_path: Path) -> None:
+    body = bytes(900_000)
+
+    async def use(gate: Gate) -> None:
+        await gate.ask(request("/v1/fleet/push-object", body=body))
+
+    gate = with_gate(tmp_path, use)
+    assert sum(came for _, came, _ in gate.moved) == len(body)
+    assert sum(went for _, _, went in gate.moved) == len(b"PONG")
+    assert {site for site, _, _ in gate.moved} == {NORTH}
+    assert len(gate.moved) > 3
+
+
+def test_a_node_that_only_asks_for_work_moves_nothing(tmp_path: Path) -> None:
+    async def use(gate: Gate) -> None:
+        await gate.ask(request("/v1/fleet/pull-messages"))
+        await gate.ask(request("/v1/fleet/send-node-heartbeat"))
+
+    assert with_gate(tmp_path, use).moved == []
 
 
 CLOSED = [

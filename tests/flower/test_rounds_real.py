@@ -14,7 +14,11 @@ import pytest
 from benchmarks.fleet import Fleet, write_model
 from federation.domain.ids import SiteId
 from federation.errors.core import InvalidValueError
-from federation.errors.rounds import QuorumNotReachedError, RoundDriverDiedError
+from federation.errors.rounds import (
+    QuorumNotReachedError,
+    RoundDriverDiedError,
+    SiteUnavailableError,
+)
 from federation.server_app.rounds import RoundDriver, SiteReply
 from federation.wire.local_http import UnixTransport
 from federation.wire.local_sockets import path_of
@@ -237,7 +241,8 @@ def test_round_goes_on_without_a_node_that_was_given_up(fleet: Fleet) -> None:
         fleet.announce(driver.start(), SITES)
         supernode.suspend()
         try:
-            threading.Timer(1.0, driver.give_up, [SOUTH]).start()
+            gone = SiteUnavailableError(site=SOUTH)
+            threading.Timer(1.0, driver.give_up, [SOUTH, gone]).start()
             outcome = driver.run_round(order, judge=weigh)
         finally:
             supernode.resume()

@@ -147,3 +147,17 @@ class NotifyRequest(_message.Message):
     sites: _containers.RepeatedScalarFieldContainer[str]
     wait_s: float
     def __init__(self, study: _Optional[str] = ..., run: _Optional[str] = ..., flower_run: _Optional[str] = ..., bundle_digest: _Optional[str] = ..., over: _Optional[bool] = ..., sites: _Optional[_Iterable[str]] = ..., wait_s: _Optional[float] = ...) -> None: ...
+
+class CheckupRequest(_message.Message):
+    __slots__ = ("site", "wait_s")
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    WAIT_S_FIELD_NUMBER: _ClassVar[int]
+    site: str
+    wait_s: float
+    def __init__(self, site: _Optional[str] = ..., wait_s: _Optional[float] = ...) -> None: ...
+
+class CheckupReply(_message.Message):
+    __slots__ = ("report",)
+    REPORT_FIELD_NUMBER: _ClassVar[int]
+    report: bytes
+    def __init__(self, report: _Optional[bytes] = ...) -> None: ...

@@ -74,6 +74,11 @@ class AdminStub:
                 request_serializer=federation_dot_protocol_dot_generated_dot_admin__pb2.Empty.SerializeToString,
                 response_deserializer=federation_dot_protocol_dot_generated_dot_admin__pb2.DeliveredReply.FromString,
                 _registered_method=True)
+        self.Checkup = channel.unary_unary(
+                '/trifed.admin.v1.Admin/Checkup',
+                request_serializer=federation_dot_protocol_dot_generated_dot_admin__pb2.CheckupRequest.SerializeToString,
+                response_deserializer=federation_dot_protocol_dot_generated_dot_admin__pb2.CheckupReply.FromString,
+                _registered_method=True)
         self.Shutdown = channel.unary_unary(
                 '/trifed.admin.v1.Admin/Shutdown',
                 request_serializer=federation_dot_protocol_dot_generated_dot_admin__pb2.Empty.SerializeToString,
@@ -132,6 +137,12 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Checkup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Shutdown(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -180,6 +191,11 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.ReloadRoster,
                     request_deserializer=federation_dot_protocol_dot_generated_dot_admin__pb2.Empty.FromString,
                     response_serializer=federation_dot_protocol_dot_generated_dot_admin__pb2.DeliveredReply.SerializeToString,
+            ),
+            'Checkup': grpc.unary_unary_rpc_method_handler(
+                    servicer.Checkup,
+                    request_deserializer=federation_dot_protocol_dot_generated_dot_admin__pb2.CheckupRequest.FromString,
+                    response_serializer=federation_dot_protocol_dot_generated_dot_admin__pb2.CheckupReply.SerializeToString,
             ),
             'Shutdown': grpc.unary_unary_rpc_method_handler(
                     servicer.Shutdown,
@@ -403,6 +419,33 @@ class Admin:
             '/trifed.admin.v1.Admin/ReloadRoster',
             federation_dot_protocol_dot_generated_dot_admin__pb2.Empty.SerializeToString,
             federation_dot_protocol_dot_generated_dot_admin__pb2.DeliveredReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Checkup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trifed.admin.v1.Admin/Checkup',
+            federation_dot_protocol_dot_generated_dot_admin__pb2.CheckupRequest.SerializeToString,
+            federation_dot_protocol_dot_generated_dot_admin__pb2.CheckupReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,23 +7,25 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FromNode(_message.Message):
-    __slots__ = ("hello", "heartbeat", "decision", "dataset_card", "proposal_received", "notice_received")
+    __slots__ = ("hello", "heartbeat", "decision", "dataset_card", "proposal_received", "notice_received", "checkup_report")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     DATASET_CARD_FIELD_NUMBER: _ClassVar[int]
     PROPOSAL_RECEIVED_FIELD_NUMBER: _ClassVar[int]
     NOTICE_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    CHECKUP_REPORT_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     heartbeat: NodeHeartbeat
     decision: Decision
     dataset_card: DatasetCard
     proposal_received: ProposalReceived
     notice_received: NoticeReceived
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[NodeHeartbeat, _Mapping]] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ..., dataset_card: _Optional[_Union[DatasetCard, _Mapping]] = ..., proposal_received: _Optional[_Union[ProposalReceived, _Mapping]] = ..., notice_received: _Optional[_Union[NoticeReceived, _Mapping]] = ...) -> None: ...
+    checkup_report: CheckupReport
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., heartbeat: _Optional[_Union[NodeHeartbeat, _Mapping]] = ..., decision: _Optional[_Union[Decision, _Mapping]] = ..., dataset_card: _Optional[_Union[DatasetCard, _Mapping]] = ..., proposal_received: _Optional[_Union[ProposalReceived, _Mapping]] = ..., notice_received: _Optional[_Union[NoticeReceived, _Mapping]] = ..., checkup_report: _Optional[_Union[CheckupReport, _Mapping]] = ...) -> None: ...
 
 class FromCentre(_message.Message):
-    __slots__ = ("welcome", "refused", "heartbeat", "proposal", "wake", "run_notice", "withdrawn", "decision_received", "card_received")
+    __slots__ = ("welcome", "refused", "heartbeat", "proposal", "wake", "run_notice", "withdrawn", "decision_received", "card_received", "checkup")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +35,7 @@ class FromCentre(_message.Message):
     WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
     DECISION_RECEIVED_FIELD_NUMBER: _ClassVar[int]
     CARD_RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    CHECKUP_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     refused: Refused
     heartbeat: CentreHeartbeat
@@ -42,7 +45,8 @@ class FromCentre(_message.Message):
     withdrawn: Withdrawn
     decision_received: DecisionReceived
     card_received: CardReceived
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., heartbeat: _Optional[_Union[CentreHeartbeat, _Mapping]] = ..., proposal: _Optional[_Union[Proposal, _Mapping]] = ..., wake: _Optional[_Union[Wake, _Mapping]] = ..., run_notice: _Optional[_Union[RunNotice, _Mapping]] = ..., withdrawn: _Optional[_Union[Withdrawn, _Mapping]] = ..., decision_received: _Optional[_Union[DecisionReceived, _Mapping]] = ..., card_received: _Optional[_Union[CardReceived, _Mapping]] = ...) -> None: ...
+    checkup: Checkup
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., heartbeat: _Optional[_Union[CentreHeartbeat, _Mapping]] = ..., proposal: _Optional[_Union[Proposal, _Mapping]] = ..., wake: _Optional[_Union[Wake, _Mapping]] = ..., run_notice: _Optional[_Union[RunNotice, _Mapping]] = ..., withdrawn: _Optional[_Union[Withdrawn, _Mapping]] = ..., decision_received: _Optional[_Union[DecisionReceived, _Mapping]] = ..., card_received: _Optional[_Union[CardReceived, _Mapping]] = ..., checkup: _Optional[_Union[Checkup, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("site", "protocol_version", "software_version", "capabilities", "wheel_digest", "clock_unix_ms")
@@ -152,12 +156,14 @@ class Refused(_message.Message):
     def __init__(self, code: _Optional[str] = ..., what: _Optional[str] = ..., next_step: _Optional[str] = ..., values: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class CentreHeartbeat(_message.Message):
-    __slots__ = ("clock_unix_ms", "fleet_epoch")
+    __slots__ = ("clock_unix_ms", "fleet_epoch", "centre_head")
     CLOCK_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
     FLEET_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    CENTRE_HEAD_FIELD_NUMBER: _ClassVar[int]
     clock_unix_ms: int
     fleet_epoch: int
-    def __init__(self, clock_unix_ms: _Optional[int] = ..., fleet_epoch: _Optional[int] = ...) -> None: ...
+    centre_head: bytes
+    def __init__(self, clock_unix_ms: _Optional[int] = ..., fleet_epoch: _Optional[int] = ..., centre_head: _Optional[bytes] = ...) -> None: ...
 
 class Proposal(_message.Message):
     __slots__ = ("study_id", "study", "study_digest", "recipe_digest", "envelope")
@@ -218,3 +224,40 @@ class CardReceived(_message.Message):
     card_digest: str
     refused: Refused
     def __init__(self, study: _Optional[str] = ..., card_digest: _Optional[str] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ...) -> None: ...
+
+class Checkup(_message.Message):
+    __slots__ = ("id", "clock_unix_ms")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    clock_unix_ms: int
+    def __init__(self, id: _Optional[str] = ..., clock_unix_ms: _Optional[int] = ...) -> None: ...
+
+class CheckupReport(_message.Message):
+    __slots__ = ("id", "findings", "refused_code")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_CODE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    findings: _containers.RepeatedCompositeFieldContainer[CheckupFinding]
+    refused_code: str
+    def __init__(self, id: _Optional[str] = ..., findings: _Optional[_Iterable[_Union[CheckupFinding, _Mapping]]] = ..., refused_code: _Optional[str] = ...) -> None: ...
+
+class CheckupFinding(_message.Message):
+    __slots__ = ("check", "level", "code", "numbers")
+    class NumbersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    check: str
+    level: str
+    code: str
+    numbers: _containers.ScalarMap[str, int]
+    def __init__(self, check: _Optional[str] = ..., level: _Optional[str] = ..., code: _Optional[str] = ..., numbers: _Optional[_Mapping[str, int]] = ...) -> None: ...

@@ -113,10 +113,13 @@ class BoundedRetry:
             wait_s = min(2 * wait_s, 1.0)
 
 
-def over_socket(client: Any, path: Path) -> Any:
-    """Return one of Flower's HTTP clients, its requests carried to a Unix socket."""
+def over_socket(client: Any, path: Path, *, timeout_s: float = _CALL_TIMEOUT_S) -> Any:
+    """Return one of Flower's HTTP clients, its requests carried to a Unix socket.
+
+    `timeout_s` is for each piece that is sent or received, not for the whole.
+    """
     client._client.close()
-    client._client = httpx.Client(transport=UnixTransport(path), timeout=_CALL_TIMEOUT_S)
+    client._client = httpx.Client(transport=UnixTransport(path), timeout=timeout_s)
     return client
 
 

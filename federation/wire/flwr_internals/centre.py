@@ -9,9 +9,11 @@ import fcntl
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from flwr.app import Message, RecordDict
 from flwr.app.message import remove_content_from_message
@@ -50,11 +52,13 @@ from flwr.supercore.inflatable.inflatable_object import (
 from flwr.supercore.inflatable.inflatable_protobuf_utils import make_push_object_fn_protobuf
 from flwr.supercore.task_identity import TaskIdentity
 
+from federation.errors.base import PlatformError
 from federation.errors.rounds import (
     FlowerRefusedError,
     ReplyMalformedError,
     SuperLinkUnreachableError,
 )
+from federation.errors.transport import ReplyCutShortError
 from federation.wire.flwr_internals.calls import (
     PulledObject,
     acquiring_client,
@@ -67,7 +71,9 @@ from federation.wire.flwr_internals.objects import prepare, push_all, read_messa
 
 _ACQUIRE_TIMEOUT_S = 20.0
 _HEARTBEAT_S = 10.0
-_STALLED_S = 170.0
+_PATIENCE_S = 1.0
+"""A SuperLink on this machine that is away for longer has ended, and its runs with it."""
+_NEARLY_WHOLE_S = 0.5
 _MESSAGE_LIFE_S = 7 * 24 * 3600.0
 
 
@@ -108,10 +114,13 @@ def list_nodes(path: Path) -> list[FlowerNode]:
         If the SuperLink refuses or does not answer.
     """
     with control_client(path) as client, translated(path, "ListNodes"):
-        found = client.ListNodes(ListNodesRequest()).nodes_info
+        return _listed(client)
+
+
+def _listed(client: Any) -> list[FlowerNode]:
     return [
         FlowerNode(int(node.node_id), bytes(node.public_key), node.status == "online")
-        for node in found
+        for node in client.ListNodes(ListNodesRequest()).nodes_info
         if node.status != "unregistered"
     ]
 
@@ -138,16 +147,20 @@ class Announced:
     """Flower's error code, or empty."""
 
 
+class NotYetWhole(Exception):
+    """Not everything of a reply is there yet."""
+
+
 class RunSession:
     """One run at the SuperLink, from its start to its end."""
 
     def __init__(self, path: Path, token: str, run_id: int) -> None:
         self.run_id = run_id
         self._path = path
-        self._client = task_client(path, token)
+        self._client = task_client(path, token, patience_s=_PATIENCE_S)
         self._node = Node(node_id=SUPERLINK_NODE_ID)
         self._over = threading.Event()
-        self.lost: FlowerRefusedError | SuperLinkUnreachableError | None = None
+        self._awaited: dict[str, str] = {}
 
     @classmethod
     def open(
@@ -182,11 +195,17 @@ class RunSession:
     def _beat(self) -> None:
         """Tell the SuperLink that the run is driven; it gives up after 60 s of silence."""
         while not self._over.wait(_HEARTBEAT_S):
-            try:
-                with translated(self._path, "SendTaskHeartbeat"):
-                    self._client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
-            except (FlowerRefusedError, SuperLinkUnreachableError) as error:
-                self.lost = error
+            with self._unless_lost("SendTaskHeartbeat"):
+                self._client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+
+    @contextmanager
+    def _unless_lost(self, request: str) -> Iterator[None]:
+        """Go on where the SuperLink is lost: the next round says so."""
+        with (
+            suppress(FlowerRefusedError, SuperLinkUnreachableError),
+            translated(self._path, request),
+        ):
+            yield
 
     def push(
         self, content: RecordDict, *, nodes: Iterable[int], kind: str, group: str
@@ -260,31 +279,56 @@ class RunSession:
             found.append(Announced(metadata.message_id, metadata.reply_to_message_id, failed))
         return found
 
-    def has_arrived(self, reply: Announced) -> bool:
-        """Tell whether a reply is there as a whole; its message object comes last."""
+    def online(self) -> set[int]:
+        """Return the nodes that the SuperLink takes for connected.
+
+        Raises
+        ------
+        FlowerRefusedError, SuperLinkUnreachableError
+            If the SuperLink refuses or does not answer.
+        """
+        with (
+            control_client(self._path, patience_s=_PATIENCE_S) as client,
+            translated(self._path, "ListNodes"),
+        ):
+            return {node.id for node in _listed(client) if node.online}
+
+    def pull(self, reply: Announced) -> PulledObject:
+        """Return the part of a reply that comes last, as far as is known; tells of the whole."""
         with translated(self._path, "PullObject"):
-            return self._pull(reply.root).available
+            return self._pull(self._awaited.get(reply.root, reply.root))
 
     def read(self, reply: Announced, *, limit_bytes: int) -> Message:
         """Return a reply's message and let the SuperLink forget it.
 
         Raises
         ------
+        NotYetWhole
+            If a part is still on its way; nothing is forgotten then.
+        ReplyCutShortError
+            If a part will never come.
         ReplyMalformedError, ModelTooLargeError
             If it is not what the protocol says, or too large.
         FlowerRefusedError, SuperLinkUnreachableError
             If the SuperLink refuses or does not answer.
         """
-        with translated(self._path, "PullObject"):
-            try:
-                return read_message(
-                    reply.root, self._fetch, limit_bytes=limit_bytes, malformed=ReplyMalformedError
+        try:
+            with translated(self._path, "PullObject"):
+                message = read_message(
+                    reply.root,
+                    partial(self._fetch, reply),
+                    limit_bytes=limit_bytes,
+                    malformed=ReplyMalformedError,
                 )
-            finally:
-                self.forget(reply)
+        except PlatformError:
+            self.forget(reply)
+            raise
+        self.forget(reply)
+        return message
 
     def forget(self, reply: Announced) -> None:
         """Let the SuperLink drop a reply's objects."""
+        self._awaited.pop(reply.root, None)
         with translated(self._path, "ConfirmMessageReceived"):
             self._client.ConfirmMessageReceived(
                 ConfirmMessageReceivedRequest(
@@ -292,18 +336,19 @@ class RunSession:
                 )
             )
 
-    def _fetch(self, object_id: str) -> memoryview:
-        end = time.monotonic() + _STALLED_S
+    def _fetch(self, reply: Announced, object_id: str) -> memoryview:
+        """Return one object; nodes send two at a time, so that the last may come before another."""
+        end = time.monotonic() + _NEARLY_WHOLE_S
         wait_s = 0.005
-        while time.monotonic() < end:
-            answer = self._pull(object_id)
-            if answer.available:
-                return answer.content
+        while not (answer := self._pull(object_id)).available:
             if not answer.found:
-                break
+                raise ReplyCutShortError()
+            if time.monotonic() > end:
+                self._awaited[reply.root] = object_id
+                raise NotYetWhole
             time.sleep(wait_s)
-            wait_s = min(2 * wait_s, 0.5)
-        raise ReplyMalformedError(field="reply", problem="incomplete")
+            wait_s = min(2 * wait_s, 0.1)
+        return answer.content
 
     def _pull(self, object_id: str) -> PulledObject:
         request = PullObjectRequest(node=self._node, run_id=self.run_id, object_id=object_id)
@@ -313,13 +358,8 @@ class RunSession:
         """End the run, as completed or with a reason; safe to call when it is gone."""
         self._over.set()
         status = "failed" if failed else "completed"
-        try:
-            with translated(self._path, "PushTaskOutput"):
-                self._client.PushTaskOutput(
-                    PushTaskOutputRequest(sub_status=status, details=failed)
-                )
-        except (FlowerRefusedError, SuperLinkUnreachableError) as error:
-            self.lost = error
+        with self._unless_lost("PushTaskOutput"):
+            self._client.PushTaskOutput(PushTaskOutputRequest(sub_status=status, details=failed))
         self._client.close()
 
 

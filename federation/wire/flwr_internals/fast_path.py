@@ -20,6 +20,7 @@ from flwr.supercore.constant import TASK_TOKEN_HEADER
 from flwr.supercore.dependencies.task import authenticate_task
 from flwr.supercore.error import FlowerError
 from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
+from flwr.supercore.servicer.runtime import runtime_handlers
 from google.protobuf.message import DecodeError, Message
 
 Scope = MutableMapping[str, Any]
@@ -55,6 +56,15 @@ def runtime_routes() -> dict[str, Hot]:
 
         return answer
 
+    def by_core(name: str) -> Answer:
+        def answer(request: Request, message: Any) -> Message:
+            state = request.app.state.runtime_state_factory.state()
+            task = authenticate_task(request, request.headers.get(TASK_TOKEN_HEADER), state)
+            result: Message = getattr(runtime_handlers, name)(message, state, task)
+            return result
+
+        return answer
+
     kinds = {
         "push_messages": runtime_pb2.PushAppMessagesRequest,
         "pull_messages": runtime_pb2.PullAppMessagesRequest,
@@ -64,7 +74,11 @@ def runtime_routes() -> dict[str, Hot]:
         "pull_task_input": runtime_pb2.PullTaskInputRequest,
         "push_task_output": runtime_pb2.PushTaskOutputRequest,
     }
+    core = {"send_task_heartbeat": runtime_pb2.SendTaskHeartbeatRequest}
     return {
+        f"/v1/runtime/{name.replace('_', '-')}": Hot(kind, by_core(name))
+        for name, kind in core.items()
+    } | {
         f"/v1/runtime/{name.replace('_', '-')}": Hot(kind, by_task(name))
         for name, kind in kinds.items()
     }

@@ -42,6 +42,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "flwr.proto.node_pb2": ("Node",),
     "flwr.proto.runtime_pb2": (
         "AcquireTaskRequest",
+        "AcquireTaskResponse",
         "PullAppMessagesRequest",
         "PullTaskInputRequest",
         "PushAppMessagesRequest",
@@ -73,6 +74,10 @@ NAMES: dict[str, tuple[str, ...]] = {
         "RuntimeVersionHttpInterceptor",
         "SuperExecAuthHttpInterceptor",
     ),
+    "flwr.server.superlink.linkstate.in_memory_linkstate": ("InMemoryLinkState",),
+    "flwr.supercore.date": ("now",),
+    "flwr.supercore.servicer.runtime": ("runtime_handlers",),
+    "flwr.supercore.servicer.runtime.runtime_handlers": ("send_task_heartbeat",),
     "flwr.supercore.object_store.in_memory_object_store": ("InMemoryObjectStore",),
     "flwr.supercore.protobuf.constants": ("PROTOBUF_MEDIA_TYPE",),
     "flwr.supercore.runtime": ("RuntimeHttpClient",),
@@ -90,6 +95,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "flwr.superlink.servicer.fleet": ("fleet_handlers",),
     "flwr.superlink.servicer.fleet.fleet_handlers": (
+        "activate_node",
         "confirm_message_received",
         "pull_messages",
         "pull_object",
@@ -111,8 +117,10 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "flwr.supernode.fleet_http_connection": (
         "FleetHttpClient",
+        "HeartbeatSender",
         "NodeAuthHttpInterceptor",
         "http_request_response",
+        "make_simple_http_retry_invoker",
     ),
     "flwr.supernode.nodestate.in_memory_nodestate": ("InMemoryNodeState",),
     "flwr.supernode.servicer.runtime.runtime_handlers": (

@@ -10,6 +10,7 @@ that nobody polls: the first answer is milliseconds after the push.
 """
 
 import asyncio
+import functools
 from collections import OrderedDict
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -26,7 +27,9 @@ from flwr.supercore.constant import (
 from flwr.superlink.cli.flower_superlink import SuperLinkLifespan
 from flwr.superlink.config_loader import SuperLinkLifespanConfig, load_control_authn_plugin
 from flwr.superlink.main import create_app
+from flwr.superlink.servicer.fleet import fleet_handlers
 
+from federation.wire.flwr_internals.crowd import carry_many_nodes
 from federation.wire.flwr_internals.fast_path import (
     App,
     FastPath,
@@ -75,6 +78,7 @@ class AnswerOnNews:
         self._app = app
         self._tasks = _News()
         self._replies = _News()
+        self._pushing: set[bytes] = set()
         self._seen_tasks: dict[bytes, int] = {}
         self._seen_replies: dict[bytes, int] = {}
 
@@ -86,6 +90,8 @@ class AnswerOnNews:
         elif path == "/v1/runtime/pull-messages":
             await self._driver_pulls(scope, receive, send)
         else:
+            if path == "/v1/runtime/push-messages":
+                self._pushing.add(_header(scope, TASK_TOKEN_HEADER.encode()))
             await self._app(scope, receive, send)
             if _is_news_for_driver(path, scope):
                 self._replies.tell()
@@ -99,11 +105,13 @@ class AnswerOnNews:
             self._seen_tasks[node] = seen
 
     async def _driver_pulls(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A driver pulls when it has pushed all: the nodes may look now."""
+        """A driver that pushed pulls when it has pushed all: the nodes may look now."""
         driver = _header(scope, TASK_TOKEN_HEADER.encode())
         if driver not in self._seen_replies:
             self._seen_replies = {driver: -1} | dict(list(self._seen_replies.items())[-_DRIVERS:])
-        self._tasks.tell()
+        if driver in self._pushing:
+            self._pushing.discard(driver)
+            self._tasks.tell()
         await self._replies.wait(self._seen_replies[driver], _DRIVER_WAIT_S)
         self._seen_replies[driver] = self._replies.count
         await self._app(scope, receive, send)
@@ -146,10 +154,29 @@ class _VerifiedOnce:
         return True
 
 
+def _sign_on_anew(activate: Any) -> Any:
+    """Let a node sign on that is still taken for connected.
+
+    Flower refuses it for up to a minute after its SuperNode was killed. That the
+    request is the node's own was checked before: its key signed it.
+    """
+
+    @functools.wraps(activate)
+    def wrapped(request: Any, state: Any) -> Any:
+        node = state.get_node_id_by_public_key(request.public_key)
+        if node is not None:
+            state.deactivate_node(node)
+        return activate(request=request, state=state)
+
+    return wrapped
+
+
 def serve_superlink(socket: Path, *, database: Path | None, secret: bytes) -> None:
     """Serve until stopped; `database` None keeps everything in memory."""
+    carry_many_nodes(socket.with_name("objects"))
     app = create_app(_config(database, secret), SuperLinkLifespan)
     node_auth.verify_signature = _VerifiedOnce(node_auth.verify_signature)
+    fleet_handlers.activate_node = _sign_on_anew(fleet_handlers.activate_node)
     routes = fleet_routes() | runtime_routes()
     uvicorn.run(
         AnswerOnNews(FastPath(app, routes, inline=database is None)),

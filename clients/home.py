@@ -5,6 +5,8 @@ node.toml                site, its centre; written last, marks a complete home
 request.json             what to send to the centre
 policy.toml              what the hospital allows; policy.dsse.json: the officer's word for it
 seen.json                newest policy, time and withdrawals that were ever seen here
+heads.dsse.json          newest reply that the centre gave back; centre-heads.json: state of its log
+loss.dsse.json           the officer's word on a lost book, loss-agreed.json the centre's; optional
 intake.toml sources.toml optout.toml catalogue.toml cohorts/   of the data plane, all optional
 people/                  persons who may endorse beside the data officer
 pki/   tls.key ca.crt, after joining tls.crt evidence.pub

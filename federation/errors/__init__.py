@@ -25,6 +25,7 @@ PlatformError (base.py)
 ├── ledger.py        TF63x  the privacy book and the outbound gate
 ├── heads.py         TF648  what both sides keep of each other, lost books
 ├── registry.py      TF7xx  registry, evidence, signatures
+├── exchange.py      TF78x  formats in and out of the register
 └── machine.py       TF8xx  ports, disk, clock, processes
 
 A code is never reused; each has a page docs/errors/CODE.md in both languages,
@@ -61,6 +62,7 @@ NOUNS = {
     "ledger": "TF6",
     "heads": "TF6",
     "registry": "TF7",
+    "exchange": "TF7",
     "machine": "TF8",
 }
 """The modules of errors and what their codes begin with."""

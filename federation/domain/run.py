@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from federation.domain.ids import RunId, Sha256, SiteId
+from federation.domain.ids import RunId, SiteId
 from federation.domain.transitions import Transitions
 
 
@@ -12,6 +12,7 @@ class RunState(Enum):
 
     PLANNED = "planned"
     RUNNING = "running"
+    PAUSED = "paused"
     COMPLETED = "completed"
     FAILED = "failed"
     STOPPED = "stopped"
@@ -21,7 +22,10 @@ RUN = Transitions(
     start=RunState.PLANNED,
     table={
         RunState.PLANNED: frozenset({RunState.RUNNING, RunState.FAILED, RunState.STOPPED}),
-        RunState.RUNNING: frozenset({RunState.COMPLETED, RunState.FAILED, RunState.STOPPED}),
+        RunState.RUNNING: frozenset(
+            {RunState.PAUSED, RunState.COMPLETED, RunState.FAILED, RunState.STOPPED}
+        ),
+        RunState.PAUSED: frozenset({RunState.RUNNING, RunState.FAILED, RunState.STOPPED}),
         RunState.COMPLETED: frozenset(),
         RunState.FAILED: frozenset(),
         RunState.STOPPED: frozenset(),
@@ -30,7 +34,12 @@ RUN = Transitions(
 
 
 class RoundState(Enum):
-    """Where a round stands."""
+    """Where a round stands. Each step may be repeated after a crash at any line of it.
+
+    PLANNED: what is asked of whom is written down. DISPATCHED: the tasks lie at the
+    SuperLink. COLLECTING: at least one reply is kept. AGGREGATED: the checkpoint is
+    kept. EVIDENCED: every reply is in the privacy book. DONE, FAILED: it is over.
+    """
 
     PLANNED = "planned"
     DISPATCHED = "dispatched"
@@ -55,16 +64,23 @@ ROUND = Transitions(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SiteReport:
-    """What one site said of one round, without its arrays."""
+class RoundKind(Enum):
+    """What a round of a run asks: an update, or how good the model is."""
 
-    site: SiteId
-    examples: int
-    loss: float | None
-    epsilon: float | None
-    seconds: float
-    update_digest: Sha256 | None
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundKey:
+    """Which round: of which run, of which kind, and its number from 1."""
+
+    run: RunId
+    kind: RoundKind
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.run}/{self.kind.value}/{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +90,3 @@ class Refusal:
     site: SiteId
     code: str
     what: str
-
-
-@dataclass(frozen=True, slots=True)
-class RoundRecord:
-    """One finished round: who took part, who did not and why, and the result."""
-
-    run: RunId
-    number: int
-    state: RoundState
-    reports: tuple[SiteReport, ...]
-    refusals: tuple[Refusal, ...]
-    model_digest: Sha256 | None
-    seconds: float

@@ -2,77 +2,159 @@
 
 Bodies are one call into `federation.operations`. Arrays stay out of Prefect: a
 task takes and returns small JSON, the model lives in the campaign and on disk.
-Importing this module imports Prefect; set its environment first
-(`federation.settings.prefect_environment`).
+Prefect keeps nothing that must survive: when it is lost, or this process dies,
+the next flow run goes on with the same run of the study. Importing this module
+imports Prefect; set its environment first (`federation.settings.prefect_environment`).
 """
 
+import logging
+from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
-from prefect import flow, task
+from prefect import State, Task, flow, tags, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+from prefect.states import Cancelled, Completed, Failed
 
 from federation.coordinator.home import CentreHome
 from federation.domain.ids import StudyId
+from federation.domain.queue import Wish
+from federation.domain.run import RunState
+from federation.errors.base import PlatformError
+from federation.errors.durable import FlowLostError, ProgramFaultError
+from federation.flows.prefect_side import PrefectSide
 from federation.operations import launch
+from federation.operations.campaign import Campaign
+from federation.operations.campaign.parts import Turn, at_once
+from federation.operations.campaign.recovery import PASSING
 from federation.operations.launch import Result
-from federation.operations.progress import Emit, silent
-from federation.operations.train import Campaign
+from federation.operations.progress import Emit, Progress, silent
+from federation.operations.watch import go_on
 
-LISTENER: ContextVar[Emit] = ContextVar("listener", default=silent)
-"""Who is told of the progress; a flow's parameters must be plain JSON."""
+log = logging.getLogger(__name__)
+Value = TypeVar("Value")
 
 
-@task(name="gather", cache_policy=NO_CACHE, persist_result=False)
+@dataclass(slots=True)
+class Ride:
+    """What a flow run is given besides its parameters, which must be plain JSON.
+
+    `result` is there once the study is over for this process, whatever Prefect
+    does after that; `refusal` is why it could not even begin.
+    """
+
+    emit: Emit = silent
+    wish: Callable[[], Wish] = go_on
+    turn: Turn = at_once
+    side: PrefectSide = field(default_factory=PrefectSide)
+    result: Result | None = None
+    refusal: PlatformError | None = None
+
+    def wishes(self) -> Wish:
+        """Return the strongest of what people want, here and on Prefect's pages."""
+        return max(self.wish(), self.side.wish(), key=list(Wish).index)
+
+    def tell(self, event: Progress) -> None:
+        """Pass an event on, and show it on Prefect's pages."""
+        self.emit(event)
+        self.side.tell(event)
+
+
+RIDE: ContextVar[Ride] = ContextVar("ride")
+
+
+def _may_pass(_task: Task, _run: TaskRun, state: State) -> bool:  # type: ignore[type-arg]
+    """Say whether Prefect should try a task again: the campaign did for long already."""
+    return isinstance(state.result(raise_on_failure=False), PASSING)
+
+
+def _own(campaign: Campaign, body: Callable[[], Value]) -> Value:
+    """Return what a body returns; its own faults get a code, so that the rest is Prefect's."""
+    try:
+        return body()
+    except PlatformError:
+        raise
+    except Exception as error:
+        log.exception("the campaign of %s failed", campaign.study.id)
+        kind = type(error).__name__
+        raise ProgramFaultError(study=campaign.study.id, kind=kind) from error
+
+
+_STEP: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+_TRIED_AGAIN: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay_seconds": 5,
+    "retry_condition_fn": _may_pass,
+}
+
+
+@task(name="gather", **_STEP)
 def gather(campaign: Campaign, at_quorum: bool) -> None:
     """Propose the study and wait for the hospitals."""
-    campaign.gather(at_quorum=at_quorum)
+    _own(campaign, lambda: campaign.gather(at_quorum=at_quorum))
 
 
-@task(name="open", cache_policy=NO_CACHE, persist_result=False)
+@task(name="open", **_STEP, **_TRIED_AGAIN)
 def open_run(campaign: Campaign) -> str:
-    """Open the run at Flower."""
-    return campaign.open()
+    """Open the run, or go on with the one that is open."""
+    return str(_own(campaign, campaign.open))
 
 
-@task(name="round", task_run_name="round-{number:02d}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="round", task_run_name="round-{number:02d}", **_STEP, **_TRIED_AGAIN)
 def play_round(campaign: Campaign, number: int) -> dict[str, object]:
-    """Play one round."""
-    return campaign.play(number)
+    """Play one round, from wherever it stands."""
+    return _own(campaign, lambda: campaign.play(number))
 
 
-@task(name="evaluate", cache_policy=NO_CACHE, persist_result=False)
+@task(name="evaluate", **_STEP, **_TRIED_AGAIN)
 def examine(campaign: Campaign) -> None:
     """Evaluate at the sites."""
-    campaign.examine()
+    _own(campaign, campaign.examine)
 
 
-@task(name="register", cache_policy=NO_CACHE, persist_result=False)
+@task(name="register", **_STEP, **_TRIED_AGAIN)
 def register(campaign: Campaign) -> dict[str, str]:
     """Write the registry entry."""
-    found = launch.register(campaign)
+    found = _own(campaign, lambda: launch.register(campaign))
     return {"entry": found.entry, "id": found.id, "version": found.version}
 
 
-@flow(name="train_study", flow_run_name="{study}", persist_result=False)
-def train_study(home: str, study: str, at_quorum: bool = False) -> Result:
+@flow(name="train_study", flow_run_name="{study}", persist_result=False, validate_parameters=False)
+def train_study(home: str, study: str, at_quorum: bool = False) -> State:
     """Run a study that the centre keeps, from proposal to registry entry."""
+    ride = RIDE.get()
+    ride.side.begin(study)
 
     def steps(campaign: Campaign, result: Result) -> None:
         gather(campaign, at_quorum)
-        _train(campaign, result)
+        _train(campaign, result, ride.side)
 
-    return launch.conduct(
-        CentreHome.open(Path(home)), StudyId(study), emit=LISTENER.get(), steps=steps
-    )
+    try:
+        ride.result = launch.conduct(
+            CentreHome.open(Path(home)),
+            StudyId(study),
+            emit=ride.tell,
+            steps=steps,
+            wish=ride.wishes,
+            turn=ride.turn,
+        )
+    except PlatformError as error:
+        ride.refusal = error
+        raise
+    return _state_of(ride.result)
 
 
-def _train(campaign: Campaign, result: Result) -> None:
+def _train(campaign: Campaign, result: Result, side: PrefectSide) -> None:
     open_run(campaign)
-    for number in range(1, campaign.study.training.rounds + 1):
-        play_round(campaign, number)
+    rounds = campaign.study.training.rounds
+    for number in range(1, rounds + 1):
+        side.show_round(play_round(campaign, number), rounds=rounds)
     examine(campaign)
     entry = register(campaign)
+    side.show_end(campaign.results(), entry)
     result.entry = entry["entry"]
     result.model = {
         "id": entry["id"],
@@ -81,10 +163,51 @@ def _train(campaign: Campaign, result: Result) -> None:
     }
 
 
-def run(home: Path, study: StudyId, *, emit: Emit, at_quorum: bool = False) -> Result:
-    """Run the flow in this process and return what became of it."""
-    token = LISTENER.set(emit)
+def _state_of(result: Result) -> State:
+    """Return the end of the flow run as Prefect's pages show it."""
+    codes = ", ".join(str(error["code"]) for error in result.errors)
+    match RunState(result.status):
+        case RunState.COMPLETED:
+            return Completed(message=str(result.entry))
+        case RunState.STOPPED:
+            return Cancelled(message=codes)
+        case _:
+            return Failed(message=codes)
+
+
+def run(
+    home: Path,
+    study: StudyId,
+    *,
+    emit: Emit,
+    at_quorum: bool = False,
+    wish: Callable[[], Wish] = go_on,
+    turn: Turn = at_once,
+) -> Result:
+    """Run the flow in this process and return what became of the study.
+
+    Raises
+    ------
+    FlowLostError
+        If Prefect was lost; the run stays open and the next call goes on with it.
+    PlatformError
+        If the study cannot be begun.
+    """
+    centre = CentreHome.open(home).settings().name
+    ride = Ride(emit, wish, turn)
+    token = RIDE.set(ride)
     try:
-        return train_study(str(home), str(study), at_quorum)
+        ride.side.reconcile(study)
+        with tags("trifed", f"study:{study}", f"centre:{centre}"):
+            train_study(str(home), str(study), at_quorum, return_state=True)
+    except PlatformError:
+        raise
+    except Exception as error:
+        if ride.result is None:
+            raise FlowLostError(study=study, kind=type(error).__name__) from error
     finally:
-        LISTENER.reset(token)
+        RIDE.reset(token)
+        ride.side.close()
+    if ride.result is None:
+        raise ride.refusal or FlowLostError(study=study, kind="no result")
+    return ride.result

@@ -28,7 +28,7 @@ from federation.evidence.model_version import (
     StudyRef,
     SubmittedStatement,
 )
-from federation.operations.train import Campaign, SiteResult
+from federation.operations.campaign import Campaign, SiteResult
 from federation.privacy.events import PoissonSampledGaussian
 from federation.recipes import catalogue
 from federation.wording import Language, Text

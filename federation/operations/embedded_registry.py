@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from federation.coordinator.home import CentreHome
-from federation.domain.ids import RunId, SiteId, StudyId
+from federation.domain.ids import RunId, StudyId
 from federation.domain.site import SiteState
 from federation.evidence.keyring import KeyRole, KnownKey
 from federation.evidence.signing import Signer
@@ -69,27 +69,26 @@ def release_books(home: CentreHome) -> Bookkeeper:
     return Bookkeeper(SqlShelves(home.database_url))
 
 
-def enter_release(
+def enter_central_release(
     books: Bookkeeper,
     *,
-    site: SiteId,
     study: StudyId,
     run: RunId,
     round_number: int,
     events: Sequence[PrivacyEvent],
     at: str,
 ) -> None:
-    """Write one accepted update into a registry's privacy book; again changes nothing.
+    """Write what one round's central noise cost each hospital; again changes nothing.
 
     Raises
     ------
     LedgerEntryRefusedError
-        If this round of this site was entered with other events.
+        If this round was entered with other events.
     """
     from registry.ledger import service
 
-    service.enter_release(
-        books, site=site, study=study, run=run, round_number=round_number, events=events, at=at
+    service.enter_central_release(
+        books, study=study, run=run, round_number=round_number, events=events, at=at
     )
 
 

@@ -11,6 +11,7 @@ from federation.operations.release_book import check_bookable
 from federation.operations.reports import check_report
 from federation.server_app.rounds import SiteReply
 from federation.wire.messages import TaskKind
+from strategies.fedavg import FedAvgOptions, Weighting
 
 _SIGNED_AS = {
     TaskKind.TRAIN: PredicateType.UPDATE,
@@ -51,6 +52,14 @@ def check_reply(reply: SiteReply, asked: Asked, *, key: PublicKey) -> None:
     check_report(reply.report, kind=asked.kind, is_private=is_private)
     costs = is_private and asked.kind is TaskKind.TRAIN
     check_bookable(said.predicate, reply.report, costs=costs)
+
+
+def weight_of(report: dict[str, object], options: FedAvgOptions) -> float:
+    """Return how much a reply counts in the mean: one, or its images up to the most."""
+    if options.weighting is Weighting.UNIFORM:
+        return 1.0
+    examples = report.get("examples")
+    return float(min(examples if isinstance(examples, int) else 1, options.most_examples) or 1)
 
 
 def _is_about(said: Statement, reply: SiteReply, asked: Asked) -> bool:

@@ -1,29 +1,42 @@
 """Open, close and sum up a campaign: what the flow and the command line share.
 
-`campaign(...)` opens the store and the admin socket, ends the run whatever
-happens, and gives back a `Result` in the JSON contract of `trifed demo`.
+`conduct(...)` opens the store and the admin socket, takes the study through `steps`
+and gives back a `Result` in the JSON contract of `trifed demo`. Only a coded error
+ends the run; a process that is told to end, or that loses Prefect, leaves it open
+and the next one goes on with it.
 """
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from federation.coordinator.admin import AdminClient
 from federation.coordinator.home import CentreHome
 from federation.domain.audit import AuditEvent, AuditKind
-from federation.domain.ids import RunId, StudyId
-from federation.domain.run import RunState
+from federation.domain.ids import RunId, Sha256, StudyId
+from federation.domain.queue import Wish
+from federation.domain.run import RoundKind, RunState
 from federation.domain.study import Study
 from federation.errors.base import PlatformError
+from federation.errors.durable import RoundStoppedError, RunTakenOverError, StudyStoppedError
+from federation.evidence.model_version import Candidate
+from federation.operations.campaign import Campaign, SiteResult, utc_now
+from federation.operations.campaign.parts import Turn, at_once
 from federation.operations.candidate import candidate_of
 from federation.operations.progress import Emit, EventKind, Progress
 from federation.operations.registry import register_candidate
 from federation.operations.registry_client import Registered
+from federation.operations.store.rounds import RoundStore
 from federation.operations.store.studies import StudyStore
-from federation.operations.train import Campaign, SiteResult, utc_now
+from federation.operations.watch import go_on
 from federation.supervision.single import only_one
 from federation.wire.study import study_as_json, study_from_json
+
+CANDIDATE = "candidate"
+"""Under which key a run's record names the candidate that was handed to the registry."""
 
 
 @dataclass(slots=True)
@@ -38,10 +51,13 @@ class Result:
     entry: str | None = None
     refused: list[dict[str, str]] = field(default_factory=list)
     errors: list[dict[str, str | None]] = field(default_factory=list)
+    stopped: bool = False
 
     @property
     def status(self) -> str:
         """Return `completed` only when every round was done and the entry is written."""
+        if self.stopped:
+            return RunState.STOPPED.value
         finished = not self.errors and self.entry is not None and self.done == self.asked
         return RunState.COMPLETED.value if finished else RunState.FAILED.value
 
@@ -67,57 +83,97 @@ def submit(home: CentreHome, study: Study) -> None:
     TransitionRefusedError
         If another version of it is running or has completed.
     """
-    store = StudyStore.at(home.database)
-    try:
+    with closing(StudyStore.of(home)) as store:
         if store.holds(study.id, study_as_json(study)):
             return
         audit = AuditEvent(AuditKind.STUDY_SUBMITTED, "centre", study.id, utc_now())
         store.add_study(study.id, study_as_json(study), audit=audit)
-    finally:
-        store.close()
+
+
+Steps = Callable[[Campaign, Result], None]
 
 
 def conduct(
-    home: CentreHome, study: StudyId, *, emit: Emit, steps: Callable[[Campaign, Result], None]
+    home: CentreHome,
+    study: StudyId,
+    *,
+    emit: Emit,
+    steps: Steps,
+    wish: Callable[[], Wish] = go_on,
+    turn: Turn = at_once,
 ) -> Result:
-    """Run a campaign through `steps`, which fills in the result; end it whatever happens.
+    """Take a campaign through `steps`, which fills in the result, and close it.
 
-    A coded error ends the run as failed and is in the result; anything else is a
-    bug, ends the run as failed too, and is raised on.
+    A coded error ends the run as failed, or stopped, and is in the result. Anything
+    else leaves the run open, for another process to go on with, and is raised.
+
+    Parameters
+    ----------
+    wish, turn
+        As `Campaign` takes them.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If another process conducts this study.
     """
-    store = StudyStore.at(home.database)
-    found = study_from_json(store.study(study).record)
-    result, started = Result(asked=found.training.rounds), time.monotonic()
-    try:
+    with closing(StudyStore.of(home)) as store:
+        found = study_from_json(store.study(study).record)
+        result, started = Result(asked=found.training.rounds), time.monotonic()
         lock = only_one(home.run / f"launch-{study}.lock", kind="launch")
         with lock, AdminClient(home.folder) as admin:
-            one = Campaign(home, found, store=store, admin=admin, emit=emit)
+            one = Campaign(home, found, store=store, admin=admin, emit=emit, wish=wish, turn=turn)
             try:
-                steps(one, result)
-            except PlatformError as error:
-                result.errors.append(_error_as_json(error))
-            finally:
+                _go_through(one, steps, result)
                 _sum_up(one, result, started)
                 one.end(RunState(result.status), result.as_json())
-    finally:
-        store.close()
+            except RunTakenOverError as error:  # it is not ours to end any more
+                result.errors.append(error_as_json(error))
+            finally:
+                one.leave()
     return result
 
 
+def _go_through(campaign: Campaign, steps: Steps, result: Result) -> None:
+    try:
+        steps(campaign, result)
+    except RunTakenOverError:
+        raise
+    except PlatformError as error:
+        result.stopped = isinstance(error, StudyStoppedError | RoundStoppedError)
+        result.errors.append(error_as_json(error))
+
+
 def register(campaign: Campaign) -> Registered:
-    """Register the candidate of a finished campaign over the registry's API."""
-    registered = register_candidate(campaign.home.folder, candidate_of(campaign))
+    """Register the candidate of a finished campaign over the registry's API.
+
+    The candidate is kept before it is handed in, and a process that goes on hands in
+    the same again: the registry answers with the same entry, whoever died in between.
+    """
+    campaign.stage("registering")
+    registered = campaign.patiently(lambda: _registered(campaign))
     campaign.tell(Progress(EventKind.REGISTERED, values={"entry": registered.entry}))
     return registered
 
 
+def _registered(campaign: Campaign) -> Registered:
+    return register_candidate(campaign.home.folder, _kept_candidate(campaign))
+
+
+def _kept_candidate(campaign: Campaign) -> Candidate:
+    artefacts, kept = campaign.artefacts, campaign.noted().get(CANDIDATE)
+    if kept is None:
+        candidate = candidate_of(campaign)
+        digest = artefacts.put(candidate.model_dump_json().encode())
+        campaign.note(AuditKind.CANDIDATE_KEPT, {CANDIDATE: str(digest)})
+        return candidate
+    return Candidate.from_json(artefacts.get(Sha256(str(kept))))
+
+
 def studies_as_json(home: Path) -> list[dict[str, object]]:
     """Return every study of a centre with its state, by name."""
-    store = StudyStore.at(CentreHome.open(home).database)
-    try:
+    with closing(StudyStore.of(CentreHome.open(home))) as store:
         return [{**one.record, "state": one.state.value} for one in store.studies()]
-    finally:
-        store.close()
 
 
 def study_as_stored(home: Path, study: StudyId) -> dict[str, object]:
@@ -128,28 +184,54 @@ def study_as_stored(home: Path, study: StudyId) -> dict[str, object]:
     StudyMissingError
         If the centre knows none of this name.
     """
-    store = StudyStore.at(CentreHome.open(home).database)
-    try:
-        one = store.study(study)
+    with closing(StudyStore.of(CentreHome.open(home))) as store:
+        one, rounds = store.study(study), RoundStore(store.database)
         runs = [
             {
                 "run": run.id,
                 "state": run.state.value,
                 **run.record,
-                "played": [
-                    {"state": item.state.value, **item.record}
-                    for item in store.rounds(RunId(run.id))
-                ],
+                "played": _rounds_as_json(rounds, RunId(run.id), RoundKind.TRAIN),
+                "evaluated": _rounds_as_json(rounds, RunId(run.id), RoundKind.EVALUATE),
             }
             for run in store.runs(study)
         ]
         return {**one.record, "state": one.state.value, "runs": runs}
-    finally:
-        store.close()
 
 
-def _played(store: StudyStore, run: RunId) -> list[dict[str, object]]:
-    return [{"state": one.state.value, **one.record} for one in store.rounds(run)]
+def result_since(home: CentreHome, study: StudyId, since: datetime) -> dict[str, object] | None:
+    """Return the result of a study's last run if that ended after a moment, else None.
+
+    For a process that was killed after it closed the run and before it could say so.
+
+    Raises
+    ------
+    StudyMissingError
+        If the centre knows none of this name.
+    """
+    with closing(StudyStore.of(home)) as store:
+        store.study(study)
+        last = next(reversed(store.runs(study)), None)
+        ended = None if last is None else last.record.get("ended")
+        if last is None or ended is None or store.open_run(study) is not None:
+            return None
+        if datetime.fromisoformat(str(ended)) < since:
+            return None
+        return {key: last.record[key] for key in Result(asked=0).as_json() if key in last.record}
+
+
+def _rounds_as_json(store: RoundStore, run: RunId, kind: RoundKind) -> list[dict[str, object]]:
+    return [
+        {
+            **row.record,
+            "state": row.state.value,
+            "kept": {
+                reply.site: None if reply.update is None else str(reply.update)
+                for reply in store.replies(row.key)
+            },
+        }
+        for row in store.rounds(run, kind)
+    ]
 
 
 def _sum_up(campaign: Campaign, result: Result, started: float) -> None:
@@ -160,7 +242,8 @@ def _sum_up(campaign: Campaign, result: Result, started: float) -> None:
     ]
 
 
-def _error_as_json(error: PlatformError) -> dict[str, str | None]:
+def error_as_json(error: PlatformError) -> dict[str, str | None]:
+    """Return an error as it stands in the contract's list."""
     site = error.values.get("site")
     return {
         "code": error.code,

@@ -11,7 +11,7 @@ A hospital may count more: a round that was lost on the way is spent all the sam
 hospital compares round by round with an exported book (`trifed node ledger compare`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from federation.coordinator.home import CentreHome
@@ -24,8 +24,12 @@ from federation.errors.ledger import BooksDifferError
 from federation.errors.rounds import ReplyMalformedError
 from federation.evidence.dsse import read_envelope
 from federation.evidence.statements import Statement
-from federation.operations.embedded_registry import enter_release, release_books
-from federation.privacy.bookkeeping import Bookkeeper, Library, MemoryShelves
+from federation.operations.embedded_registry import (
+    enter_central_release,
+    release_books,
+)
+from federation.operations.evidence_entries import EvidenceEntries
+from federation.privacy.bookkeeping import Bookkeeper, Library, MemoryShelves, Released
 from federation.privacy.comparison import check_same
 from federation.privacy.events import PrivacyEvent, event_from_json
 from federation.privacy.ledger import Book
@@ -41,21 +45,51 @@ class ReleaseBook:
 
     def __init__(self, home: CentreHome, study: Study) -> None:
         self._study = study
+        self._log = EvidenceEntries(home)
         self._books = release_books(home)
         self._records = ControlRecords(home.folder)
 
-    def enter(self, site: SiteId, signature: str, *, at: datetime) -> None:
-        """Write down an accepted reply, verified before; the same one again changes nothing.
+    def enter(self, signed: Mapping[SiteId, str], *, at: datetime) -> None:
+        """Write down a round's accepted replies, verified before; again changes nothing.
+
+        Parameters
+        ----------
+        signed
+            What each site signed, a DSSE envelope.
 
         Raises
         ------
         LedgerEntryRefusedError
-            If this round of this site was entered with other events.
+            If this round of a site was entered with other events; nothing is entered then.
         LedgerClockError
             If the centre's clock is behind its book.
         """
-        self._records.keep_heads(site, signature.encode())
-        self._enter(self._books, site, signature, at)
+        for site, envelope in signed.items():
+            self._records.keep_heads(site, envelope.encode())
+        self._books.enter(self._released(signed.items()), at=at.isoformat())
+
+    def log(self, signatures: Iterable[str]) -> None:
+        """Enter accepted replies in the evidence log; raises as `EvidenceEntries.enter`."""
+        self._log.enter(signatures)
+
+    def enter_central(
+        self, run: RunId, number: int, events: Sequence[PrivacyEvent], *, at: datetime
+    ) -> None:
+        """Write down what the centre's own noise cost each hospital; again changes nothing.
+
+        Raises
+        ------
+        LedgerEntryRefusedError
+            If this round was entered with other events.
+        """
+        enter_central_release(
+            self._books,
+            study=self._study.id,
+            run=run,
+            round_number=number,
+            events=events,
+            at=at.isoformat(),
+        )
 
     def check(
         self,
@@ -98,27 +132,19 @@ class ReleaseBook:
     def _signed(self, site: SiteId, statements: Iterable[tuple[str, str]]) -> Library:
         """Return a book of nothing but what a site signed."""
         books, at = Bookkeeper(MemoryShelves()), datetime.fromtimestamp(0, UTC)
-        for kind, envelope in statements:
-            if kind == UPDATE:
-                self._enter(books, site, envelope, at)
+        updates = [(site, envelope) for kind, envelope in statements if kind == UPDATE]
+        books.enter(self._released(updates), at=at.isoformat())
         return books.library()
 
-    def _enter(self, books: Bookkeeper, site: SiteId, signature: str, at: datetime) -> None:
-        said = Statement.from_bytes(read_envelope(signature).payload).predicate
-        report = said.get("report")
-        events = events_of(report) if isinstance(report, Mapping) else ()
-        if not events:
-            return  # an evaluation, or training without privacy: no guarantee to keep count of
-        run, number = RunId(str(said["run"])), int(str(said["round"]))
-        enter_release(
-            books,
-            site=site,
-            study=self._study.id,
-            run=run,
-            round_number=number,
-            events=events,
-            at=at.isoformat(),
-        )
+    def _released(self, signed: Iterable[tuple[SiteId, str]]) -> Iterator[Released]:
+        """Yield what replies cost; an evaluation, or training without privacy, costs nothing."""
+        for site, envelope in signed:
+            said = Statement.from_bytes(read_envelope(envelope).payload).predicate
+            report = said.get("report")
+            events = events_of(report) if isinstance(report, Mapping) else ()
+            if events:
+                run, number = RunId(str(said["run"])), int(str(said["round"]))
+                yield Released.of_round(site, self._study.id, run, number, events)
 
 
 def events_of(report: Mapping[str, object]) -> tuple[PrivacyEvent, ...]:

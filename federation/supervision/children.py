@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from federation.errors.control import ChildDiedError
+from federation.supervision.leash import leashed
 
 log = logging.getLogger(__name__)
 
-_LEASH = Path(__file__).with_name("leash.py")
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _WELL_AFTER_S = 20.0  # a child that lived this long starts again without a pause
@@ -160,8 +159,7 @@ class Supervisor:
 def _start(plan: ChildPlan) -> "subprocess.Popen[bytes]":
     plan.log_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _turn_over(plan.log_file)
-    leash = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), str(plan.niceness)]
-    command = [*leash, *plan.command()]
+    command = leashed(plan.command(), niceness=plan.niceness)
     environment = plan.environment() if callable(plan.environment) else plan.environment
     with plan.log_file.open("ab") as output:
         return subprocess.Popen(

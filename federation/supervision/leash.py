@@ -14,9 +14,9 @@ from collections.abc import Sequence
 _PR_SET_PDEATHSIG = 1
 
 
-def leashed(command: Sequence[str]) -> list[str]:
-    """Return the command that runs `command` on a leash of this process."""
-    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), *command]
+def leashed(command: Sequence[str], *, niceness: int = 0) -> list[str]:
+    """Return the command that runs `command` on a leash of this process, that much nicer."""
+    return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(niceness), *command]
 
 
 def main(arguments: list[str]) -> None:

@@ -20,7 +20,8 @@ from federation.privacy.ledger import EntryKind
 from federation.server_app.rounds import SiteReply
 from federation.wire.messages import TaskKind
 from tests.builders import a_study
-from tests.operations.test_campaign import REPORT, RUN, Admin, a_campaign, a_reply
+from tests.operations.fakes import a_federation, prepared
+from tests.operations.test_campaign import REPORT, RUN, a_reply
 from tests.pki.builders import a_centre, an_enrolled_node
 
 NORTH = SiteId("north")
@@ -57,7 +58,7 @@ def check(book: ReleaseBook, signed: list[SiteReply], *, told: object) -> None:
 
 def enter(book: ReleaseBook, *replies: SiteReply) -> None:
     for reply in replies:
-        book.enter(NORTH, reply.signature, at=NOW)
+        book.enter({NORTH: reply.signature}, at=NOW)
 
 
 def test_an_accepted_update_is_entered_once_with_its_heads(
@@ -160,11 +161,12 @@ def test_training_without_privacy_and_evaluations_are_in_no_book(
 
 
 def test_a_campaign_whose_books_differ_evaluates_and_registers_nothing(
-    centre: CentreHome, node: NodeHome
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    campaign = a_campaign(centre, Admin())
-    reply = an_update(node)
-    campaign._credit(reply)  # and the entry in the book is missing
+    monkeypatch.setattr(ReleaseBook, "enter", lambda *_, **__: None)  # entries go missing
+    with a_federation(*prepared(tmp_path)) as fed:
+        result = fed.run()
 
-    with pytest.raises(BooksDifferError):
-        campaign.examine()
+    assert [error["code"] for error in result.errors] == [BooksDifferError.code]
+    assert result.status == "failed" and result.entry is None
+    assert "evaluate" not in {kind for kind, _, _ in fed.flower.asked}

@@ -42,6 +42,7 @@ from federation.operations.replaying.summary import (
     numbers_of,
     statements_of,
 )
+from federation.privacy.central import central_mechanism_of
 from federation.recipes.model_files import (
     digest_of_file,
     digest_of_flat,
@@ -166,7 +167,9 @@ class Replay:
         yield from together(number, Thing.UPDATE, updates)
         yield from together(number, Thing.WEIGHT, (self._weight(played, x) for x in played.replies))
         yield from self._retrained(played)
-        if all(one.outcome is Outcome.SAME for one in updates):
+        if central_mechanism_of(self._kept.study) is not None:
+            yield self._hidden(played)
+        elif all(one.outcome is Outcome.SAME for one in updates):
             yield self._advanced(played)
             yield from self._state(played)
         elif not self._take_up(played):
@@ -216,6 +219,12 @@ class Replay:
             self._take_up(played)
             return _wrong(played, Thing.MODEL, error)
         return self._compare_checkpoint(played)
+
+    def _hidden(self, played: KeptRound) -> Finding:
+        """Go on from the kept model: the noise that hid the hospitals was never kept."""
+        if not self._take_up(played):
+            return self._gone(played)
+        return Finding(played.number, Thing.MODEL, Outcome.UNCHECKED, kept=played.checkpoint)
 
     def _mean(self, played: KeptRound) -> FlatModel:
         mean = StreamingMean(self._manifest.size)

@@ -42,8 +42,13 @@ class Absences:
 
     def paused(self, run: RunId) -> dict[SiteId, Pause]:
         """Return the sites that are paused in a run, with their rounds and codes."""
-        ended = [row for row in self._rounds.rounds(run, RoundKind.TRAIN) if row.state in _ENDED]
-        return paused([self._attendance(row) for row in ended], self.readmitted(run))
+        replied = self._rounds.repliers(run, RoundKind.TRAIN)
+        attended = [
+            Attendance(row.key.number, replied.get(row.key.number, frozenset()), _codes(row))
+            for row in self._rounds.rounds(run, RoundKind.TRAIN)
+            if row.state in _ENDED
+        ]
+        return paused(attended, self.readmitted(run))
 
     def readmit(self, run: RunId, site: SiteId, *, actor: str, at: datetime) -> None:
         """Let a site's rounds so far count for nothing; again, and for any site, is allowed."""
@@ -66,10 +71,6 @@ class Absences:
         with self._database.read() as connection:
             rows = connection.execute(asked)
             return {SiteId(row.site): row.after_round for row in rows}
-
-    def _attendance(self, row: StoredRound) -> Attendance:
-        replied = frozenset(reply.site for reply in self._rounds.replies(row.key))
-        return Attendance(row.key.number, replied, _codes(row))
 
 
 def _codes(row: StoredRound) -> dict[SiteId, str]:

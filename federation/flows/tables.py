@@ -1,0 +1,84 @@
+"""The small tables that Prefect's pages show; no number finer than the registry shows."""
+
+import math
+from collections.abc import Sequence
+
+from federation.operations.campaign import SiteResult
+
+SMALL_CELL = 10
+BAR = 24
+"""Characters of the longest bar."""
+
+
+def round_table(record: dict[str, object]) -> list[dict[str, object]]:
+    """Return a round's rows: site, state, patients (in tens), seconds, loss, code."""
+    reports, refused = record.get("reports"), record.get("refused")
+    replied = (
+        [_replied(site, one) for site, one in reports.items()] if isinstance(reports, dict) else []
+    )
+    left_out = [
+        {"site": one["site"], "state": "refused", "patients": "", "seconds": "", "loss": "",
+         "code": one["code"]}
+        for one in refused
+    ] if isinstance(refused, list) else []  # fmt: skip
+    return sorted([*replied, *left_out], key=lambda row: str(row["site"]))
+
+
+def metric_page(records: Sequence[dict[str, object]]) -> str:
+    """Return the sites' mean training loss of each round as Markdown, with bars."""
+    losses = {int(str(one.get("round", 0))): _mean_loss(one) for one in records}
+    most = max((loss for loss in losses.values() if loss is not None), default=0.0)
+    lines = ["| round | sites | mean loss | |", "|---|---|---|---|"]
+    for one in records:
+        number = int(str(one.get("round", 0)))
+        loss = losses[number]
+        said = "not shared" if loss is None else f"{loss:.4f}"
+        lines.append(f"| {number} | {_count(one)} | {said} | {_bar(loss, most)} |")
+    return "\n".join(lines)
+
+
+def end_page(results: Sequence[SiteResult], entry: dict[str, str]) -> str:
+    """Return the entry and each site's first metric as Markdown."""
+    lines = [f"Registered as **{entry['entry']}**", "", "| site | metric | value | 95 % |"]
+    lines.append("|---|---|---|---|")
+    for result in results:
+        found = (result.evaluation or {}).get("metrics")
+        for metric in found[:1] if isinstance(found, list) else []:
+            span = f"{metric['low']:.3f} to {metric['high']:.3f}"
+            lines.append(f"| {result.site} | {metric['name']} | {metric['value']:.3f} | {span} |")
+    return "\n".join(lines)
+
+
+def _replied(site: str, one: dict[str, dict[str, object]]) -> dict[str, object]:
+    report = one["report"]
+    return {
+        "site": site,
+        "state": "replied",
+        "patients": _coarse(report.get("patients")),
+        "seconds": one.get("seconds", ""),
+        "loss": report.get("loss", ""),
+        "code": "",
+    }
+
+
+def _coarse(patients: object) -> str:
+    if not isinstance(patients, int) or patients < SMALL_CELL:
+        return f"fewer than {SMALL_CELL}"
+    return f"{patients // SMALL_CELL * SMALL_CELL}+"
+
+
+def _mean_loss(record: dict[str, object]) -> float | None:
+    reports = record.get("reports")
+    values = reports.values() if isinstance(reports, dict) else []
+    losses = [loss for one in values if isinstance(loss := one["report"].get("loss"), float)]
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    return sum(finite) / len(finite) if finite else None
+
+
+def _count(record: dict[str, object]) -> int:
+    reports = record.get("reports")
+    return len(reports) if isinstance(reports, dict) else 0
+
+
+def _bar(value: float | None, most: float) -> str:
+    return "█" * round(BAR * value / most) if value and most > 0 else ""

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from federation.commands.rehearsal import Hospital, Plan, Rehearsal
+    from federation.operations.progress import Progress
 
 HELP = Text(
     en="Three hospital processes train one model under differential privacy, on this machine.",
@@ -81,6 +84,15 @@ def demo(
             )
         ),
     ] = None,
+    chaos: Annotated[
+        bool,
+        typer.Option(
+            help=help_text(
+                "kill -9 the centre in the middle of a round, and show how it goes on",
+                "在一輪進行中強制終止中心,並展示如何繼續",
+            )
+        ),
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Run the whole federation here; exit 0 only when it completed."""
@@ -95,6 +107,7 @@ def demo(
         recipe=recipe,
         epsilon=epsilon,
         dicom=None if dicom is None else dicom.absolute(),
+        chaos=chaos,
     )
     console = Console(stderr=json_, highlight=False)
     result = _perform(plan, console)
@@ -106,6 +119,7 @@ def demo(
 
 
 def _perform(plan: "Plan", console: "Console") -> dict[str, Any]:
+    from federation.commands.chaos import Chaos
     from federation.commands.live import LiveTable
     from federation.commands.rehearsal import Rehearsal
 
@@ -124,8 +138,12 @@ def _perform(plan: "Plan", console: "Console") -> dict[str, Any]:
         console.print(t(PREPARING))
         opened = rehearsal.open_hospitals(lambda one: _tell_ingested(console, one))
         study = rehearsal.start_study()
+        chaos = Chaos(rehearsal, min(2, plan.rounds), partial(console.print, soft_wrap=True))
         with LiveTable(console, sites=names, rounds=plan.rounds) as table:
-            result = _follow(rehearsal, study, opened, table)
+            listeners = [table.tell, chaos.tell] if plan.chaos else [table.tell]
+            result = _follow(rehearsal, study, opened, listeners)
+        if plan.chaos:
+            result["chaos"] = chaos.as_json()
         for site in result["sites"]:
             site["pid"] = rehearsal.pid_of(site["site"])
         if result["registry"]["entry"]:
@@ -134,7 +152,12 @@ def _perform(plan: "Plan", console: "Console") -> dict[str, Any]:
     return result
 
 
-def _follow(rehearsal: "Rehearsal", study: Any, opened: Any, table: Any) -> dict[str, Any]:
+def _follow(
+    rehearsal: "Rehearsal",
+    study: Any,
+    opened: Any,
+    listeners: "Sequence[Callable[[Progress], None]]",
+) -> dict[str, Any]:
     """Show events until the launched study says its result, or something else ends first."""
     import json
     import queue
@@ -166,7 +189,8 @@ def _follow(rehearsal: "Rehearsal", study: Any, opened: Any, table: Any) -> dict
         if event is None:
             last = text
         else:
-            table.tell(event)
+            for listener in listeners:
+                listener(event)
     study.wait()
     if opened.done():
         opened.result()

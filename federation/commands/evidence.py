@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from federation import settings
+from federation.commands.homes import AtCentre
 from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
 
@@ -32,14 +33,7 @@ Key = Annotated[
         ),
     ),
 ]
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home",
-        help=help_text("centre home", "中心的工作目錄"),
-        default_factory=settings.centre_home,
-    ),
-]
+Home = AtCentre
 
 
 @app.command(help=t(VERIFY))

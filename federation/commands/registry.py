@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from federation import settings
-from federation.commands import registry_ledger
+from federation.commands import registry_card, registry_ledger
 from federation.commands.homes import AtCentre
 from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
@@ -94,3 +94,6 @@ def serve(home: Home, port: Annotated[int, typer.Option()] = 8480) -> None:
 
     app_ = registry_app(registrar(CentreHome.open(home)), service_token=secrets.token_urlsafe(32))
     uvicorn.run(app_, host="127.0.0.1", port=port, log_level="warning")
+
+
+registry_card.add_to(app)

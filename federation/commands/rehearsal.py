@@ -62,6 +62,7 @@ class Plan:
     epsilon: float = 8.0
     seed: int = 2026
     dicom: Path | None = None
+    chaos: bool = False
 
 
 @dataclass(slots=True)
@@ -124,6 +125,19 @@ class Rehearsal:
         init_centre(self.centre, name="AI centre", address=address, now=_now())
         self._start("centre", "centre", "serve", "--home", str(self.centre))
 
+    def kill_centre(self) -> int:
+        """Kill the centre's process as `kill -9` does, with all it runs; return its id."""
+        place = self._place_of("centre")
+        _, process, _ = self._processes[place]
+        process.kill()
+        process.wait()
+        del self._processes[place]
+        return process.pid
+
+    def restart_centre(self) -> None:
+        """Start the centre again, as an init system does."""
+        self._start("centre", "centre", "serve", "--home", str(self.centre))
+
     def start_study(self) -> subprocess.Popen[str]:
         """Submit the study and launch it: a process that writes one JSON line per event."""
         from federation.coordinator.home import CentreHome
@@ -177,6 +191,9 @@ class Rehearsal:
         for name, process, log in self._processes:
             if name != "study" and process.poll() is not None:
                 raise ProcessEndedError(process=name, status=process.returncode, log=_relative(log))
+
+    def _place_of(self, name: str) -> int:
+        return [one for one, _, _ in self._processes].index(name)
 
     def pid_of(self, site: str) -> int | None:
         """Return the process id of a hospital's node."""

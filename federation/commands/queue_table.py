@@ -37,9 +37,15 @@ NO_REASON = Text(en="no reason given", zh="未說明原因")
 
 
 def state_of(one: "Standing") -> str:
-    """Return a study's state for people: its place in the queue while it is launched."""
-    from federation.domain.queue import QueueState
+    """Return a study's state for people: its place in the queue while it is launched.
 
+    A completed one is completed, though nobody may have taken it out of the queue yet.
+    """
+    from federation.domain.queue import QueueState
+    from federation.domain.study import StudyState
+
+    if one.state is StudyState.COMPLETED:
+        return one.state.value
     state = None if one.entry is None else one.entry.state
     if state is QueueState.WAITING:
         return t(WAITING, position=one.position)

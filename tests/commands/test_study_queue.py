@@ -18,13 +18,16 @@ import pytest
 
 from federation.commands.main import run
 from federation.coordinator.home import CentreHome
+from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import StudyId
 from federation.domain.queue import QueueState
+from federation.domain.study import StudyState as S
 from federation.operations.events import EventLog
 from federation.operations.launch import submit
 from federation.operations.progress import EventKind, Progress
 from federation.operations.store.database import Database
 from federation.operations.store.queue import Entry, QueueStore
+from federation.operations.store.studies import StudyStore
 from tests.builders import a_study
 from tests.control.builders import a_centre, serving
 
@@ -262,6 +265,26 @@ def test_the_list_keeps_the_study_s_record_and_says_where_it_stands(
     assert (two["queue"]["state"], two["queue"]["position"]) == ("waiting", 1)
     assert two["title"] == a_study().title and "training" in two
     assert two["rounds"] == {"asked": a_study().training.rounds, "done": 0}
+
+
+def test_a_completed_study_is_completed_though_the_queue_was_not_told(
+    home: CentreHome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(home):
+        typed(home, "launch", "one", "--detach", "--json")
+    queue = QueueStore(Database.of(home))
+    queue.activate(ONE)
+    queue.close()
+    store, now = StudyStore.of(home), datetime.now(UTC)
+    for state in (S.PROPOSED, S.APPROVED, S.RUNNING, S.COMPLETED):
+        store.move_study(ONE, state, audit=AuditEvent(AuditKind.RUN_ENDED, "test", ONE, now))
+    store.close()
+    capsys.readouterr()
+
+    typed(home, "list")
+
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("one ")]
+    assert "completed" in line and "active" not in line
 
 
 def test_ctrl_c_leaves_the_study_in_the_queue_and_says_so(home: CentreHome) -> None:

@@ -6,27 +6,31 @@
    a beginning of this log, or it was rolled back or forked.
 3. Model versions: each is word for word what its log entry says, and every
    signed record of the log is there.
-4. The audit trail: unbroken, and one event for every version.
+4. Records of every noun: each revision is word for word what its log entry says,
+   none is missing, and the newest is the one that is shown.
+5. The audit trail: unbroken, and one event for every version and every revision.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from federation.domain.audit import AuditKind
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
 from federation.errors.registry import LogTamperedError
 from federation.evidence import merkle
 from federation.evidence.canonical import canonical
 from federation.evidence.checkpoint import Checkpoint, verify_checkpoint
-from federation.evidence.dsse import read_envelope
 from federation.evidence.inclusion import origin_of
 from federation.evidence.model_version import LoggedStatement, Record
-from federation.evidence.statements import PredicateType, Statement
+from federation.evidence.statements import PredicateType
 from federation.evidence.verification import PublicKey, verify_envelope
 from registry.audit.service import verify_trail
 from registry.evidence.ports import EvidenceLog
 from registry.models.ports import StoredVersion
 from registry.ports import Store, Transaction
+from registry.records.checks import verify_records
+from registry.records.statements import predicate_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Audited:
     checkpoints: int
     versions: int
     events: int
+    records: int = 0
 
     def as_json(self) -> dict[str, int]:
         """Return the counts as JSON."""
@@ -45,6 +50,7 @@ class Audited:
             "checkpoints": self.checkpoints,
             "versions": self.versions,
             "events": self.events,
+            "records": self.records,
         }
 
 
@@ -70,9 +76,10 @@ def audit_log(store: Store, *, key: PublicKey, seen: Iterable[str] = ()) -> Audi
         for note in seen:
             _verify_prefix(tree, _checkpoint(note, "log", origin=origin, key=key), "log")
         versions = _verify_versions(transaction, key=key)
+        records = verify_records(transaction, key=key)
         events = verify_trail(transaction.audit, key=key)
-        _verify_events(versions, events)
-    return Audited(tree.size, checkpoints, len(versions), len(events))
+        _verify_events(versions, records, events)
+    return Audited(tree.size, checkpoints, len(versions), len(events), len(records))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +208,26 @@ def _columns_of(record: Record) -> tuple[object, ...]:
 
 
 def _is_model_version(envelope: str) -> bool:
-    statement = Statement.from_bytes(read_envelope(envelope).payload)
-    return statement.predicate_type is PredicateType.MODEL_VERSION
+    return predicate_uri(envelope) == PredicateType.MODEL_VERSION.value
 
 
-def _verify_events(versions: list[StoredVersion], events: list[dict[str, object]]) -> None:
-    subjects = sorted(str(event["subject"]) for event in events)
-    if subjects != sorted(version.entry for version in versions):
+def _verify_events(
+    versions: list[StoredVersion], records: list[str], events: list[dict[str, object]]
+) -> None:
+    """Each version and each revision has one event; events of other deeds stand for themselves."""
+    registered = sorted(_subjects(events, AuditKind.MODEL_REGISTERED.value))
+    if registered != sorted(version.entry for version in versions):
         raise LogTamperedError(item="audit trail", why="it has not one event for every version")
+    places = [event for event in events if _is_of_record(event)]
+    if sorted(str(event["subject"]) for event in places) != sorted(records):
+        raise LogTamperedError(item="audit trail", why="it has not one event for every record")
+
+
+def _subjects(events: list[dict[str, object]], kind: str) -> list[str]:
+    return [str(event["subject"]) for event in events if event["kind"] == kind]
+
+
+def _is_of_record(event: dict[str, object]) -> bool:
+    """Say whether an event is of a record's revision: its subject is ``noun/id/revision``."""
+    details = event.get("details")
+    return isinstance(details, dict) and {"action", "digest", "log_index"} <= details.keys()

@@ -1,4 +1,4 @@
-"""The one collection of tables that `registry/store.py` creates."""
+"""The one collection of tables that `registry/migrations` makes."""
 
 from sqlalchemy import MetaData
 

@@ -1,4 +1,4 @@
-"""What the registry needs of a store: transactions over three nouns, all or nothing.
+"""What the registry needs of a store: transactions over the nouns, all or nothing.
 
 A service takes a `Store`, opens one `Transaction`, and writes record, log entry
 and audit event through it; leaving the block commits all of them or none.
@@ -13,6 +13,7 @@ from typing import Protocol
 from registry.audit.ports import AuditTrail
 from registry.evidence.ports import EvidenceLog
 from registry.models.ports import ModelVersions
+from registry.records.ports import RecordStore
 
 
 class WriteConflict(Exception):
@@ -26,6 +27,7 @@ class Transaction:
     models: ModelVersions
     log: EvidenceLog
     audit: AuditTrail
+    records: RecordStore
 
 
 class Store(Protocol):

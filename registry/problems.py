@@ -20,13 +20,18 @@ from federation.errors.registry import (
     EntryNotFoundError,
     LogRangeError,
     LogTamperedError,
+    MoveNotListedError,
     NotAllowedError,
+    RecordNotFoundError,
     RegisterDatabaseError,
     RequestInvalidError,
     RequestTooLargeError,
     RunRegisteredError,
+    SeparationError,
+    SignatureRefusedError,
+    StaleRecordError,
 )
-from federation.wording import Language
+from federation.wording import Language, Text
 
 MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[PlatformError], HTTPStatus] = {
@@ -39,6 +44,11 @@ STATUS: dict[type[PlatformError], HTTPStatus] = {
     BusyRegisterError: HTTPStatus.SERVICE_UNAVAILABLE,
     LogTamperedError: HTTPStatus.INTERNAL_SERVER_ERROR,
     RegisterDatabaseError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    RecordNotFoundError: HTTPStatus.NOT_FOUND,
+    StaleRecordError: HTTPStatus.CONFLICT,
+    MoveNotListedError: HTTPStatus.FORBIDDEN,
+    SeparationError: HTTPStatus.FORBIDDEN,
+    SignatureRefusedError: HTTPStatus.CONFLICT,
 }
 
 
@@ -54,7 +64,11 @@ def problem_of(error: PlatformError) -> dict[str, object]:
     }
     if isinstance(error, ProblemsFound):
         return problem | {"problems": [problem_of(part) for part in error.problems]}
-    return problem | {"values": {name: str(value) for name, value in error.values.items()}}
+    return problem | {"values": {name: _plain(value) for name, value in error.values.items()}}
+
+
+def _plain(value: object) -> str:
+    return value.say() if isinstance(value, Text) else str(value)
 
 
 def answer(error: PlatformError, status: HTTPStatus | None = None) -> JSONResponse:

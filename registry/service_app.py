@@ -19,6 +19,7 @@ from federation.evidence.signing import Signer
 from registry.evidence.routes import evidence_routes
 from registry.models.routes import model_routes
 from registry.models.service import Registrar
+from registry.models.trust import RetiredKey, no_retired_keys
 from registry.problems import (
     Guard,
     RequestLimit,
@@ -52,9 +53,10 @@ def registrar_of(
     artefacts: Path,
     keys: Callable[[], Iterable[KnownKey]],
     clock: Callable[[], datetime] = _now,
+    retired: Callable[[], Iterable[RetiredKey]] = no_retired_keys,
 ) -> Registrar:
-    """Return the registrar over a SQL store, its tables made if need be."""
-    return Registrar(SqlStore(database_url), signer, artefacts, keys, clock)
+    """Return the registrar over a SQL store, its tables brought up to date if need be."""
+    return Registrar(SqlStore(database_url), signer, artefacts, keys, clock, retired)
 
 
 def registry_app(registrar: Registrar, *, service_token: str, actor: str = "centre") -> FastAPI:

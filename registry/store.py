@@ -1,28 +1,30 @@
 """The SQL body of the store: SQLite by default, another database by its URL.
 
-Tables are made by `create_all`; migrations come when the first released schema
-changes. SQLite takes the write lock when a writing transaction begins, so
-writers queue; elsewhere two writers meet at a primary key, one fails with
-`WriteConflict`, and the service tries again.
+Tables are made and changed by the steps of `registry/migrations`, at start. Writers
+queue: SQLite takes its write lock when a writing transaction begins, PostgreSQL locks
+the log's table before the transaction's snapshot is taken, so what was read stays true
+until it commits and none fails because another one came first. Who waits too long
+fails with `WriteConflict`, and the service tries again. Readers never wait.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from federation.errors.registry import RegisterDatabaseError
 from registry.audit.tables import SqlAuditTrail
-from registry.evidence.tables import SqlEvidenceLog
-from registry.metadata import METADATA
+from registry.evidence.tables import ENTRIES, SqlEvidenceLog
+from registry.migrations import bring_up_to_date
 from registry.models.tables import SqlModelVersions
 from registry.ports import Transaction, WriteConflict
+from registry.records.tables import SqlRecords
 
 _LOCK_WAIT_MS = 20_000
 _SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
-_SQL_BUSY = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+_SQL_BUSY = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock timeout
 
 
 class SqlStore:
@@ -30,8 +32,10 @@ class SqlStore:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
-        with self._transaction(writing=True) as connection:
-            METADATA.create_all(connection)
+        try:
+            bring_up_to_date(self._engine)
+        except DBAPIError as error:
+            raise RegisterDatabaseError(why=type(error).__name__) from error
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
@@ -51,6 +55,8 @@ class SqlStore:
             with self._engine.connect() as connection:
                 connection = connection.execution_options(writing=writing)
                 with connection.begin() as transaction:
+                    if writing:
+                        _take_turn(connection)
                     yield connection
                     if not writing:
                         transaction.rollback()
@@ -58,6 +64,13 @@ class SqlStore:
             if _is_conflict(error):
                 raise WriteConflict from error
             raise RegisterDatabaseError(why=type(error).__name__) from error
+
+
+def _take_turn(connection: Connection) -> None:
+    """Wait for the other writers; a lock takes no snapshot (PostgreSQL, "LOCK", Notes)."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MS}"))
+        connection.execute(text(f"LOCK TABLE {ENTRIES.name} IN EXCLUSIVE MODE"))
 
 
 def _is_conflict(error: DBAPIError) -> bool:
@@ -70,13 +83,18 @@ def _is_conflict(error: DBAPIError) -> bool:
 
 def _nouns(connection: Connection) -> Transaction:
     return Transaction(
-        SqlModelVersions(connection), SqlEvidenceLog(connection), SqlAuditTrail(connection)
+        SqlModelVersions(connection),
+        SqlEvidenceLog(connection),
+        SqlAuditTrail(connection),
+        SqlRecords(connection),
     )
 
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, isolation_level="REPEATABLE READ")
+        return create_engine(
+            url, isolation_level="REPEATABLE READ", poolclass=NullPool, hide_parameters=True
+        )
     engine = create_engine(url, poolclass=NullPool)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

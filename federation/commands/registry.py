@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from federation import settings
-from federation.commands import registry_card, registry_ledger
+from federation.commands import registry_card, registry_drafts, registry_ledger
 from federation.commands.homes import AtCentre
 from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
@@ -27,6 +27,8 @@ EXPORTED = Text(
 
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
 app.add_typer(registry_ledger.ledger_app, name="ledger")
+app.add_typer(registry_drafts.card_app, name="card")
+app.command("import-chai", help=t(registry_card.IMPORT))(registry_card.import_chai)
 Home = AtCentre
 
 
@@ -94,6 +96,3 @@ def serve(home: Home, port: Annotated[int, typer.Option()] = 8480) -> None:
 
     app_ = registry_app(registrar(CentreHome.open(home)), service_token=secrets.token_urlsafe(32))
     uvicorn.run(app_, host="127.0.0.1", port=port, log_level="warning")
-
-
-registry_card.add_to(app)

@@ -9,12 +9,13 @@ from federation.errors.registry import BadSignatureError, LogTamperedError, NotC
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
+from registry.audit.kinds import RegisterEvent
 from registry.audit.ports import AuditTrail, StoredEvent
 
 _CONTEXT = b"trifed.registry-audit/1\n"  # so that the signature can mean nothing else
 
 
-def record(event: AuditEvent, trail: AuditTrail, *, signer: Signer) -> StoredEvent:
+def record(event: AuditEvent | RegisterEvent, trail: AuditTrail, *, signer: Signer) -> StoredEvent:
     """Append `event` to the trail, signed."""
     last = trail.last()
     sequence = last.sequence + 1 if last else 0

@@ -7,6 +7,7 @@ from starlette.concurrency import run_in_threadpool
 
 from federation.errors.registry import LogTamperedError, NotCanonicalError, RecordInvalidError
 from federation.evidence.model_version import Candidate, Record
+from registry.models.cards import states_of
 from registry.models.ports import StoredVersion
 from registry.models.service import Registrar, Shown, show
 
@@ -41,7 +42,9 @@ def model_routes(registrar: Registrar, *, actor: str) -> APIRouter:
         with registrar.store.reading() as transaction:
             page = transaction.models.page(offset=offset, limit=limit)
             total = transaction.models.count()
-        return {"total": total, "offset": offset, "items": [line_of(item) for item in page]}
+            states = states_of(transaction, [item.entry for item in page])
+        items = [line_of(item, states.get(item.entry)) for item in page]
+        return {"total": total, "offset": offset, "items": items}
 
     @router.get("/{entry}", summary="Show one version with its proof")
     def show_version(entry: str) -> dict[str, object]:
@@ -50,12 +53,12 @@ def model_routes(registrar: Registrar, *, actor: str) -> APIRouter:
     return router
 
 
-def line_of(stored: StoredVersion) -> dict[str, object]:
-    """Return an entry's line in the list."""
+def line_of(stored: StoredVersion, state: str | None = None) -> dict[str, object]:
+    """Return an entry's line in the list; `state` is where it stands, if it was ever moved."""
     record = _record_of(stored.entry, stored.record)
     return {
         "entry": stored.entry,
-        "state": stored.state,
+        "state": state or stored.state,
         "title": record.study.title,
         "study": stored.study,
         "recipe": record.recipe.name,

@@ -2,7 +2,8 @@
 
 `Registrar.register`, in order:
 1. the candidate's facts agree and show no small count;
-2. every statement is signed by the party it names, about this study and run;
+2. every statement is signed by the party it names, about this study and run; one of a
+   key revoked since only where the log had it before;
 3. the model file is in the artefact store, with the digest named;
 4. in one transaction: id and version, log entries of the statements, the signed
    record, its log entry, a signed checkpoint, the audit event.
@@ -37,6 +38,7 @@ from registry.models.checks import Vouched, check_facts, vouch
 from registry.models.numbers import model_id, next_version, parse_entry
 from registry.models.ports import ModelVersions, StoredVersion
 from registry.models.states import MODEL_VERSION
+from registry.models.trust import RetiredKey, check_retired, no_retired_keys
 from registry.ports import Store, Transaction, WriteConflict
 
 TRIES = 40
@@ -71,6 +73,8 @@ class Registrar:
         Returns the keys of centre and sites as they are now.
     clock
         Returns the present time, UTC.
+    retired
+        Returns the keys that were revoked, with their times.
     """
 
     store: Store
@@ -78,6 +82,7 @@ class Registrar:
     artefacts: Path
     keys: Callable[[], Iterable[KnownKey]]
     clock: Callable[[], datetime]
+    retired: Callable[[], Iterable[RetiredKey]] = no_retired_keys
 
     def register(self, candidate: Candidate, *, actor: str) -> tuple[StoredVersion, bool]:
         """Return the version made from `candidate`, and whether it is new.
@@ -94,11 +99,13 @@ class Registrar:
             If other writers were always faster.
         """
         check_facts(candidate)
-        statements = vouch(candidate, self.keys())
+        retired = tuple(self.retired())
+        statements = vouch(candidate, [*self.keys(), *(one.known for one in retired)])
         model_file(self.artefacts, candidate.model)
         for _ in range(TRIES):
             try:
                 with self.store.writing() as transaction:
+                    check_retired(transaction, statements, retired)
                     return self._register(transaction, candidate, statements, actor)
             except WriteConflict:
                 time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311

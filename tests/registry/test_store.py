@@ -1,8 +1,7 @@
-"""Every body of the store keeps the same promises. A new one joins by a line in `STORES`."""
+"""Every body of the store keeps the same promises, on SQLite and on PostgreSQL."""
 
 import sqlite3
 import threading
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,16 +18,16 @@ from registry.models.ports import StoredVersion
 from registry.models.service import Registrar
 from registry.ports import Store, WriteConflict
 from registry.store import SqlStore
+from tests.databases import own_schema
+from tests.postgres import postgres  # noqa: F401
 from tests.registry.builders import Centre, candidate_of_study, make_centre
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "sqlite": lambda folder: SqlStore(f"sqlite:///{folder / 'registry.db'}"),
-}
 
-
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return STORES[request.param](tmp_path)
+    if request.param == "sqlite":
+        return SqlStore(f"sqlite:///{tmp_path / 'registry.db'}")
+    return SqlStore(own_schema(str(request.getfixturevalue("postgres"))))
 
 
 def a_version(entry: str, /, **changes: object) -> StoredVersion:

@@ -1,0 +1,1 @@
+"""The steps, in order. A released step is never changed."""

@@ -29,7 +29,9 @@ TRY_AGAIN = 75
 MOST_FAULTS = 5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
 LONGEST_RETRY_S = 5.0
-WELL_AFTER_S = 20.0
+WELL_AFTER_S, FORGIVEN_AFTER_S = 20.0, 3600.0
+"""After so long a life the next one is begun quickly again; its faults are forgiven."""
+
 DATABASE_PAUSE_S = 1.0
 STARTING, RECOVERING = "starting", "recovering"
 
@@ -47,6 +49,9 @@ class CampaignKeeper:
         Returns once a campaign can be started: when it is known where Prefect is.
     changed
         Called whenever the process starts or ends.
+    closed
+        Returns the result that the database has of this launch: for an event log that
+        could not be written.
     """
 
     def __init__(
@@ -58,8 +63,11 @@ class CampaignKeeper:
         plan: Callable[[Entry], ChildPlan],
         ready: Callable[[], Awaitable[None]],
         changed: Callable[[], None],
+        closed: Callable[[], dict[str, object] | None] = lambda: None,
     ) -> None:
         self._study, self._queue, self._events = study, queue, events
+        self._closed = closed
+        self._ended: Outcome | None = None
         self._plan, self._ready, self._changed = plan, ready, changed
         self._child: Child | None = None
         self._faults, self._pause_s, self.starts = 0, FIRST_PAUSE_S, 0
@@ -79,7 +87,7 @@ class CampaignKeeper:
             if self.starts == 0:
                 self._say(STARTING if entry.attempts == 1 else RECOVERING)
             status, lived_s = await self._live(entry)
-            if self._events.outcome() is None:
+            if await self._outcome() is None:
                 await self._after(status, lived_s)
 
     async def stop(self, *, within_s: float) -> None:
@@ -91,12 +99,16 @@ class CampaignKeeper:
         self._child = Child(self._plan(entry))
         self.starts += 1
         started = time.monotonic()
-        status = await self._child.once(self._changed)
+        try:
+            status = await self._child.once(self._changed)
+        except OSError as error:  # no process, no memory, no log file: it may pass
+            log.warning("%s was not started: %s", self._study, type(error).__name__)
+            status = TRY_AGAIN
         return status, time.monotonic() - started
 
     async def _is_over(self) -> bool:
         """Take the study out of the queue once its outcome is written; say whether it is out."""
-        outcome = await asyncio.to_thread(self._events.outcome)
+        outcome = await self._outcome()
         if outcome is None:
             return False
         await self._lasting(lambda: self._queue.end(self._study, code=outcome.code))
@@ -105,10 +117,22 @@ class CampaignKeeper:
         )
         return True
 
+    async def _outcome(self) -> Outcome | None:
+        """Return how this launch ended: as was said, or else as the database has it."""
+        said = self._ended or await asyncio.to_thread(self._events.outcome)
+        if said is not None:
+            return said
+        found = await self._lasting(self._closed)
+        if found is not None:
+            self._events.end(found)
+        return None if found is None else Outcome(found)
+
     async def _after(self, status: int, lived_s: float) -> None:
         """Wait before the next start; give up after too many faults."""
         if lived_s > WELL_AFTER_S:
             self._pause_s = FIRST_PAUSE_S
+        if lived_s > FORGIVEN_AFTER_S:
+            self._faults = 0
         if status >= 0 and status != TRY_AGAIN:
             self._faults += 1
         if self._faults >= MOST_FAULTS:
@@ -127,7 +151,8 @@ class CampaignKeeper:
             study=self._study, times=self._faults, status=status, log=log_name(self._study)
         )
         log.error("[%s] %s", error.code, error.say())
-        self._events.end(Outcome.of_error(error, "failed").result)
+        self._ended = Outcome.of_error(error, "failed")
+        self._events.end(self._ended.result)
 
     def _say(self, stage: str, **values: object) -> None:
         self._events.emit(Progress(EventKind.STAGE, values={"stage": stage, **values}))

@@ -27,6 +27,7 @@ from federation.errors.base import PlatformError
 from federation.operations.events import EventLog
 from federation.operations.store.database import Database
 from federation.operations.store.queue import Entry, QueueStore
+from federation.operations.store.studies import StudyStore
 from federation.server_app.prefect_server import PrefectAddress, own_server
 from federation.supervision.children import ChildPlan
 from federation.supervision.process import log_to, run_until_done, stop_event, write_state
@@ -35,6 +36,9 @@ from federation.supervision.single import only_one
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.2
+AWAIT_PREFECT_S = 60.0
+"""How long a campaign waits for Prefect before another attempt, with another address perhaps."""
+
 STOP_S = 2.0
 _AGAIN_S = 0.2
 
@@ -45,6 +49,7 @@ def campaign_command(home: CentreHome, entry: Entry) -> Sequence[str]:
     """Return the command line of a study's campaign."""
     command = [sys.executable, "-m", "federation.flows.campaign"]
     command += ["--home", str(home.folder), "--study", str(entry.study)]
+    command += ["--await-prefect", str(AWAIT_PREFECT_S)]
     return [*command, "--at-quorum"] if entry.asked.at_quorum else command
 
 
@@ -83,7 +88,8 @@ class Conductor:
         self, home: CentreHome, options: CentreOptions, *, command: Command = campaign_command
     ) -> None:
         self._home, self._options, self._command = home, options, command
-        self._queue = QueueStore(Database.of(home))
+        database = Database.of(home)
+        self._queue, self._studies = QueueStore(database), StudyStore(database)
         self._keepers: dict[StudyId, CampaignKeeper] = {}
         self._tasks: dict[StudyId, asyncio.Task[None]] = {}
         self._prefect: PrefectAddress | None = None
@@ -134,9 +140,15 @@ class Conductor:
             plan=self._plan,
             ready=self._prefect_known,
             changed=self._write_state,
+            closed=lambda: self._closed(entry.study),
         )
         self._keepers[entry.study] = keeper
         self._tasks[entry.study] = asyncio.ensure_future(keeper.run())
+
+    def _closed(self, study: StudyId) -> dict[str, object] | None:
+        from federation.operations.launch import closed_by_launch  # seldom needed, and heavy
+
+        return closed_by_launch(self._studies, study)
 
     async def _note_resumed(self, entry: Entry) -> None:
         if entry.state is QueueState.WAITING and self._keepers[entry.study].pid is not None:

@@ -2,7 +2,8 @@
 
 The conductor starts it, and starts it again whenever it died: it goes on with the
 study's open run. Exit status: 0 completed, 1 failed or stopped, 75 (EX_TEMPFAIL) try
-again soon - Prefect, the database or the centre's socket did not answer. Ended by
+again soon - Prefect, the database or the centre's socket did not answer, or the last
+process has not ended yet. Ended by
 SIGTERM it leaves the run open. Events and the result go to the study's `EventLog`.
 """
 
@@ -19,9 +20,9 @@ from federation import settings
 from federation.coordinator.home import CentreHome
 from federation.domain.ids import StudyId
 from federation.errors.base import PlatformError
-from federation.errors.control import CentreNotRunningError
+from federation.errors.control import AlreadyRunningError
 from federation.errors.durable import FlowLostError
-from federation.errors.queue import PrefectAwayError, StudyNotLaunchedError
+from federation.errors.queue import PrefectAwayError
 from federation.observability.tracing import trace_if_wanted
 from federation.operations.events import EventLog
 from federation.server_app.prefect_server import PrefectAddress
@@ -55,58 +56,55 @@ def main(arguments: list[str]) -> int:
 
 
 def _conduct(home: CentreHome, study: StudyId, events: EventLog, given: argparse.Namespace) -> int:
-    over = _over(home, study)
+    from federation.operations.launch import result_of_launch
+
+    over = result_of_launch(home, study)  # another process brought this launch to its end
     if over is not None:
         events.end(over)
         return _status(str(over.get("status")))
-    from federation.flows import train_study
+    from federation.flows.meanwhile import play_until
     from federation.operations.turns import Turns, Wishes
 
-    await_prefect(given.await_prefect)
     with (
         closing(Wishes(home, study)) as wishes,
         closing(Turns(home, study, emit=events.emit, wish=wishes)) as turns,
     ):
-        result = train_study.run(
-            home.folder,
-            study,
-            emit=events.emit,
-            at_quorum=given.at_quorum,
-            wish=wishes,
-            turn=turns.hold,
+        result = play_until(
+            prefect_answers, home, study, emit=events.emit, wish=wishes, turn=turns.hold
         )
+        if result is None:
+            from federation.flows import train_study
+
+            await_prefect(given.await_prefect)
+            result = train_study.run(
+                home.folder,
+                study,
+                emit=events.emit,
+                at_quorum=given.at_quorum,
+                wish=wishes,
+                turn=turns.hold,
+            )
     events.end(result.as_json())
     return _status(result.status)
 
 
-def await_prefect(patience_s: float) -> None:
-    """Wait for the Prefect server that the environment names: it may be starting beside us."""
+def prefect_answers() -> bool:
+    """Say whether the Prefect server that the environment names answers; yes if none is named."""
     url = os.environ.get("PREFECT_API_URL")
     if url is None:
-        return
-    address = PrefectAddress(url, os.environ.get("PREFECT_API_AUTH_STRING"))
+        return True
+    return PrefectAddress(url, os.environ.get("PREFECT_API_AUTH_STRING")).is_healthy()
+
+
+def await_prefect(patience_s: float) -> None:
+    """Wait for the Prefect server that the environment names: it may be starting beside us."""
     end = time.monotonic() + patience_s
-    while not address.is_healthy():
+    while not prefect_answers():
         if time.monotonic() >= end:
-            error = PrefectAwayError(url=url)
+            error = PrefectAwayError(url=os.environ["PREFECT_API_URL"])
             log.warning("[%s] %s", error.code, error.say())
             return
         time.sleep(LOOK_S)
-
-
-def _over(home: CentreHome, study: StudyId) -> dict[str, object] | None:
-    """Return the result of this launch if another process brought it to its end."""
-    from federation.operations.campaign import utc_now
-    from federation.operations.launch import result_since
-    from federation.operations.store.database import Database
-    from federation.operations.store.queue import QueueStore
-
-    with closing(QueueStore(Database.of(home))) as queue:
-        try:
-            asked_at = queue.entry(study).asked_at
-        except StudyNotLaunchedError:  # started by hand, now
-            asked_at = utc_now()
-    return result_since(home, study, asked_at)
 
 
 def _status(status: str) -> int:
@@ -125,7 +123,8 @@ def refusal(error: PlatformError) -> dict[str, object]:
 def _may_pass(error: PlatformError) -> bool:
     from federation.operations.campaign.recovery import PASSING
 
-    return isinstance(error, (*PASSING, FlowLostError, CentreNotRunningError))
+    # Another process of this study that is about to end, as its parent did, ends no study.
+    return isinstance(error, (*PASSING, FlowLostError, AlreadyRunningError))
 
 
 def _leave(number: int, _frame: object) -> None:

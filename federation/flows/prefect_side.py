@@ -61,8 +61,10 @@ class PrefectSide:
         self._done, self._rounds, self._wrote = 0, 1, 0.0
         self._rows: list[dict[str, object]] = []
 
-    def reconcile(self, study: StudyId) -> None:
+    def reconcile(self, study: StudyId, *, centre: str) -> None:
         """Close the flow runs of a study that killed processes left open: they are Crashed.
+
+        Only this centre's: several may share a Prefect server.
 
         Raises
         ------
@@ -70,7 +72,7 @@ class PrefectSide:
             If Prefect does not answer.
         """
         wanted = FlowRunFilter(
-            tags=FlowRunFilterTags(all_=[f"study:{study}"]),
+            tags=FlowRunFilterTags(all_=[f"study:{study}", f"centre:{centre}"]),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_LEFT_OPEN)),
         )
         with self._using:

@@ -51,12 +51,13 @@ def end_page(results: Sequence[SiteResult], entry: dict[str, str]) -> str:
 
 def _replied(site: str, one: dict[str, dict[str, object]]) -> dict[str, object]:
     report = one["report"]
+    loss = report.get("loss")
     return {
         "site": site,
         "state": "replied",
         "patients": _coarse(report.get("patients")),
         "seconds": one.get("seconds", ""),
-        "loss": report.get("loss", ""),
+        "loss": loss if isinstance(loss, int | float) else "",
         "code": "",
     }
 

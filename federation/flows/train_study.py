@@ -46,6 +46,7 @@ class Ride:
     does after that; `refusal` is why it could not even begin.
     """
 
+    home: Path
     emit: Emit = silent
     wish: Callable[[], Wish] = go_on
     turn: Turn = at_once
@@ -123,8 +124,11 @@ def register(campaign: Campaign) -> dict[str, str]:
 
 
 @flow(name="train_study", flow_run_name="{study}", persist_result=False, validate_parameters=False)
-def train_study(home: str, study: str, at_quorum: bool = False) -> State:
-    """Run a study that the centre keeps, from proposal to registry entry."""
+def train_study(study: str, at_quorum: bool = False) -> State:
+    """Run a study that the centre keeps, from proposal to registry entry.
+
+    Its parameters stand on Prefect's pages, which may be outside; so no path is one.
+    """
     ride = RIDE.get()
     ride.side.begin(study)
 
@@ -134,7 +138,7 @@ def train_study(home: str, study: str, at_quorum: bool = False) -> State:
 
     try:
         ride.result = launch.conduct(
-            CentreHome.open(Path(home)),
+            CentreHome.open(ride.home),
             StudyId(study),
             emit=ride.tell,
             steps=steps,
@@ -194,12 +198,12 @@ def run(
         If the study cannot be begun.
     """
     centre = CentreHome.open(home).settings().name
-    ride = Ride(emit, wish, turn)
+    ride = Ride(home, emit, wish, turn)
     token = RIDE.set(ride)
     try:
-        ride.side.reconcile(study)
+        ride.side.reconcile(study, centre=centre)
         with tags("trifed", f"study:{study}", f"centre:{centre}"):
-            train_study(str(home), str(study), at_quorum, return_state=True)
+            train_study(str(study), at_quorum, return_state=True)
     except PlatformError:
         raise
     except Exception as error:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import shutil
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,13 +11,18 @@ import pytest
 
 from federation.conductor import campaigns
 from federation.coordinator.home import CentreHome
+from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import StudyId
 from federation.domain.queue import Limits, QueueState
+from federation.domain.run import RunState
+from federation.errors.queue import CampaignBrokenError
 from federation.operations.events import EventLog
+from federation.operations.launch import LAUNCHED
 from federation.operations.progress import Progress
 from federation.operations.queueing import Queueing
 from federation.operations.store.database import Database
 from federation.operations.store.queue import Entry, QueueStore
+from federation.operations.store.studies import StudyStore
 from tests.conductor.builders import (
     a_centre,
     a_conductor,
@@ -216,3 +223,49 @@ def test_the_state_file_names_the_campaigns_and_goes_with_the_conductor(tmp_path
 
     assert not state.exists()
     assert not runs(started(home)[0])
+
+
+def test_a_study_ends_by_what_the_database_has_where_its_log_cannot_be_written(
+    tmp_path: Path,
+) -> None:
+    home = a_centre(tmp_path / "c")
+    launch(home)
+    shutil.rmtree(home.logs / "events")
+    (home.logs / "events").write_text("a file where the folder should be")
+    conductor = a_conductor(home, "hangs")
+    found: dict[str, object] = {"status": "completed", "errors": []}
+
+    async def work() -> None:
+        await until(lambda: started(home))
+        close_run(home, found)
+        kill(started(home)[0])
+        await until(lambda: entry(home).state is QueueState.ENDED)
+
+    conducting(conductor, work)
+
+    assert len(started(home)) == 1
+
+
+def test_a_study_that_is_given_up_stays_so_where_its_log_cannot_be_written(tmp_path: Path) -> None:
+    home = a_centre(tmp_path / "c")
+    launch(home)
+    shutil.rmtree(home.logs / "events")
+    (home.logs / "events").write_text("a file where the folder should be")
+
+    async def work() -> None:
+        await until(lambda: entry(home).state is QueueState.ENDED)
+
+    conducting(a_conductor(home, "breaks"), work)
+
+    assert len(started(home)) == campaigns.MOST_FAULTS
+    assert entry(home).code == CampaignBrokenError.code
+
+
+def close_run(home: CentreHome, result: dict[str, object]) -> None:
+    """Open and close a run of the study, as its campaign does at the end."""
+    place = entry(home).place
+    with closing(StudyStore.of(home)) as store:
+        audit = AuditEvent(AuditKind.RUN_ENDED, "centre", ONE, datetime.now(UTC))
+        store.start_run(ONE, {}, audit=audit)
+        claim = store.claim(ONE, {}, audit=audit)
+        store.end_run(claim, RunState.COMPLETED, {**result, LAUNCHED: place}, audit=audit)

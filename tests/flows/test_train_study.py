@@ -107,13 +107,17 @@ def result_of(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
 def check_killed_and_continued(folder: Path, server: Prefect) -> None:
     """Kill a flow's process in its second round; the next one goes on, and the pages say so."""
     assert a_flow(folder, "die", server).returncode == -signal.SIGKILL
+    elsewhere = _a_flow_run_of_another_centre(server)
 
     found = result_of(a_flow(folder, "complete", server))
 
     assert found["status"] == "completed"
     assert found["asked"] == ["train-2", "train-3", "evaluate-3"]
-    first, second = server.flow_runs()[-2:]
+    runs = {one["id"]: one for one in server.flow_runs()}
+    assert runs.pop(elsewhere)["state"]["type"] == "RUNNING"
+    first, second = list(runs.values())[-2:]
     assert (first["state"]["type"], second["state"]["type"]) == ("CRASHED", "COMPLETED")
+    assert str(folder) not in json.dumps(second)
     assert {"trifed", "study:cxr-2026"} <= set(second["tags"])
     assert second["state"]["message"] == found["registry"]["entry"]
     wanted = {"flow_runs": {"id": {"any_": [second["id"]]}}}
@@ -128,6 +132,17 @@ def check_killed_and_continued(folder: Path, server: Prefect) -> None:
         ("centre", "replied", "40+"), ("north", "replied", "40+"), ("south", "replied", "40+"),
     ]  # fmt: skip
     assert float(artifacts["cxr-2026-progress"]["data"]) == 100
+
+
+def _a_flow_run_of_another_centre(server: Prefect) -> str:
+    """Begin a flow run of a study of the same name, at a centre that shares the server."""
+    found = server.ask(
+        "/flow_runs/",
+        flow_id=server.flow_runs()[-1]["flow_id"],
+        tags=["trifed", "study:cxr-2026", "centre:Another"],
+        state={"type": "RUNNING"},
+    )
+    return str(found["id"])
 
 
 def _shows_rounds(server: Prefect, wanted: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@
 | centre.py | register nodes, start a run, push tasks, pull replies |
 | superlink.py | the SuperLink, served on a Unix socket, answering when there is news |
 | node.py | the SuperNode, its waits replaced by events |
+| bodies.py | bodies of many requests at once, in memory and in files |
 | runtime.py | a node's tasks, taken and answered |
 
 Flower is pinned exactly (`names.FLWR_VERSION`); nothing outside this package

@@ -86,23 +86,27 @@ class FlowerNode:
     online: bool
 
 
-def register_node(path: Path, public_key: bytes) -> int:
-    """Let the node with this PEM public key in; return its Flower id.
+def register_nodes(path: Path, public_keys: Iterable[bytes]) -> dict[bytes, int]:
+    """Let the nodes with these PEM public keys in; return their Flower ids by key.
 
-    Registering a key again returns the id it has.
+    A key that is registered keeps the id it has.
 
     Raises
     ------
     FlowerRefusedError
-        If it is not a key on a NIST curve.
+        If one is not a key on a NIST curve; those before it are let in.
     SuperLinkUnreachableError
         If the SuperLink does not answer.
     """
-    for node in list_nodes(path):
-        if node.public_key == public_key:
-            return node.id
-    with control_client(path) as client, translated(path, "RegisterNode"):
-        return int(client.RegisterNode(RegisterNodeRequest(public_key=public_key)).node_id)
+    with control_client(path) as client:
+        with translated(path, "ListNodes"):
+            found = {node.public_key: node.id for node in _listed(client)}
+        with translated(path, "RegisterNode"):
+            for key in public_keys:
+                if key not in found:
+                    answer = client.RegisterNode(RegisterNodeRequest(public_key=key))
+                    found[key] = int(answer.node_id)
+    return found
 
 
 def list_nodes(path: Path) -> list[FlowerNode]:

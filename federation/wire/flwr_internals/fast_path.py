@@ -10,7 +10,9 @@ Flower's own functions did.
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn.protocols.http.httptools_impl as http_protocol
@@ -23,24 +25,28 @@ from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from flwr.supercore.servicer.runtime import runtime_handlers
 from google.protobuf.message import DecodeError, Message
 
+from federation.wire.flwr_internals.bodies import Bodies, Body, Receive, SharedAnswers
+
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Answer = Callable[[Request, Any], Message]
 
 _INLINE_BYTES = 64 << 10
-_MAX_BODY_BYTES = 80 << 20
 _MEDIA_TYPE = PROTOBUF_MEDIA_TYPE.encode()
 _HIGH_WATER_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Hot:
-    """A request type and what authenticates and answers it."""
+    """A request type and what authenticates and answers it.
+
+    `is_shared`: many ask for the same large object.
+    """
 
     request: type[Message]
     answer: Answer
+    is_shared: bool = False
 
 
 def runtime_routes() -> dict[str, Hot]:
@@ -111,7 +117,7 @@ def fleet_routes() -> dict[str, Hot]:
             message_pb2.PushObjectRequest, by_node(fleet_handlers.push_object)
         ),
         "/v1/fleet/pull-object": Hot(
-            message_pb2.PullObjectRequest, by_node(fleet_handlers.pull_object)
+            message_pb2.PullObjectRequest, by_node(fleet_handlers.pull_object), is_shared=True
         ),
         "/v1/fleet/confirm-message-received": Hot(
             message_pb2.ConfirmMessageReceivedRequest,
@@ -131,12 +137,18 @@ class FastPath:
         What is served here.
     inline
         Answer small requests in the event loop; for a state kept in memory.
+    folder
+        Where bodies may lie that memory shall not hold (`Bodies`).
     """
 
-    def __init__(self, app: Any, routes: dict[str, Hot], *, inline: bool) -> None:
+    def __init__(
+        self, app: Any, routes: dict[str, Hot], *, inline: bool, folder: Path | None = None
+    ) -> None:
         self._app = app
         self._routes = routes
         self._inline = inline
+        self._bodies = Bodies(folder)
+        self._shared = SharedAnswers()
         setattr(http_protocol, "HIGH_WATER_LIMIT", _HIGH_WATER_BYTES)  # noqa: B010
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,45 +157,30 @@ class FastPath:
         if hot is None or scope.get("method") != "POST" or not _is_protobuf(scope):
             await self._app(scope, receive, send)
             return
-        body = await _read(receive)
+        body = await self._bodies.read(receive)
         if body is None:
             return
-        content = await self._try(hot, scope, body)
-        if content is None:
-            await self._app(scope, _again(body, receive), send)
-            return
-        await _reply(send, content)
+        with closing(body):
+            content = await self._try(hot, scope, body)
+            if content is None:
+                await self._app(scope, _again(body.content(), receive), send)
+                return
+        await reply(send, content)
 
-    async def _try(self, hot: Hot, scope: Scope, body: bytes) -> bytes | None:
+    async def _try(self, hot: Hot, scope: Scope, body: Body) -> bytes | None:
         """Return the answer, or None where Flower's own stack shall speak."""
-        if self._inline and len(body) < _INLINE_BYTES:
+        if self._inline and body.size < _INLINE_BYTES:
             return self._answer(hot, scope, body)
         return await asyncio.to_thread(self._answer, hot, scope, body)
 
-    def _answer(self, hot: Hot, scope: Scope, body: bytes) -> bytes | None:
+    def _answer(self, hot: Hot, scope: Scope, body: Body) -> bytes | None:
         request = Request({**scope, "app": self._app, "state": {}})
         try:
-            message = hot.request.FromString(body)
-            return bytes(hot.answer(request, message).SerializeToString())
+            message: Any = hot.request.FromString(body.content())
+            answer = bytes(hot.answer(request, message).SerializeToString())
         except (DecodeError, FlowerError, HTTPException):
             return None
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Return the request's body, or None if the peer went away or sent too much."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        event = await receive()
-        if event["type"] != "http.request":
-            return None
-        part = event.get("body", b"")
-        parts.append(part)
-        size += len(part)
-        if size > _MAX_BODY_BYTES:
-            return None
-        if not event.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._shared.same(message.object_id, answer) if hot.is_shared else answer
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
@@ -200,7 +197,8 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return once_more
 
 
-async def _reply(send: Send, content: bytes) -> None:
+async def reply(send: Send, content: bytes) -> None:
+    """Answer with 200 and a message of Flower's; no bytes are an empty one."""
     headers = [(b"content-type", _MEDIA_TYPE), (b"content-length", b"%d" % len(content))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})

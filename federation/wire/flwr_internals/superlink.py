@@ -6,12 +6,14 @@ served here with the same configuration, node authentication on, no ServerApp
 ever spawned (`isolation="process"`).
 
 `AnswerOnNews` holds a node's or a driver's pull until something was pushed, so
-that nobody polls: the first answer is milliseconds after the push.
+that nobody polls: the first answer is milliseconds after the push. The held pull
+of a SuperNode that was killed could swallow a task; so a SuperNode that signs on
+ends the pulls of the one before, and is given what that one did not receive.
 """
 
 import asyncio
 import functools
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 import flwr.superlink.routers.fleet.node_auth as node_auth
 import uvicorn
 from flwr.common.constant import TRANSPORT_TYPE_GRPC_RERE
+from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
 from flwr.supercore.constant import (
     FLEET_HTTP_PUBLIC_KEY_HEADER,
     FLWR_IN_MEMORY_DB_NAME,
@@ -29,14 +32,15 @@ from flwr.superlink.config_loader import SuperLinkLifespanConfig, load_control_a
 from flwr.superlink.main import create_app
 from flwr.superlink.servicer.fleet import fleet_handlers
 
+from federation.wire.flwr_internals.bodies import Receive
 from federation.wire.flwr_internals.crowd import carry_many_nodes
 from federation.wire.flwr_internals.fast_path import (
     App,
     FastPath,
-    Receive,
     Scope,
     Send,
     fleet_routes,
+    reply,
     runtime_routes,
 )
 
@@ -79,6 +83,7 @@ class AnswerOnNews:
         self._tasks = _News()
         self._replies = _News()
         self._pushing: set[bytes] = set()
+        self._signed_on: Counter[bytes] = Counter()
         self._seen_tasks: dict[bytes, int] = {}
         self._seen_replies: dict[bytes, int] = {}
 
@@ -90,6 +95,9 @@ class AnswerOnNews:
         elif path == "/v1/runtime/pull-messages":
             await self._driver_pulls(scope, receive, send)
         else:
+            if path == "/v1/fleet/activate-node":
+                self._signed_on[_node_of(scope)] += 1
+                self._seen_tasks.pop(_node_of(scope), None)
             if path == "/v1/runtime/push-messages":
                 self._pushing.add(_header(scope, TASK_TOKEN_HEADER.encode()))
             await self._app(scope, receive, send)
@@ -97,8 +105,12 @@ class AnswerOnNews:
                 self._replies.tell()
 
     async def _node_pulls(self, scope: Scope, receive: Receive, send: Send) -> None:
-        node = _header(scope, FLEET_HTTP_PUBLIC_KEY_HEADER.encode())
+        node = _node_of(scope)
+        signed_on = self._signed_on[node]
         await self._tasks.wait(self._seen_tasks.get(node, -1), _NODE_WAIT_S)
+        if self._signed_on[node] != signed_on:
+            await reply(send, b"")
+            return
         seen = self._tasks.count
         was_empty = await self._pass(scope, receive, send)
         if was_empty:
@@ -166,20 +178,36 @@ def _sign_on_anew(activate: Any) -> Any:
         node = state.get_node_id_by_public_key(request.public_key)
         if node is not None:
             state.deactivate_node(node)
+            _take_back(state, node)
         return activate(request=request, state=state)
 
     return wrapped
 
 
+def _take_back(state: Any, node: int) -> None:
+    """Let a SuperNode have what the one before it was given and did not receive as a whole.
+
+    What was received is asked again by the centre, which sees that the node started anew.
+    """
+    if not isinstance(state, InMemoryLinkState):
+        return
+    with state.lock:
+        for key, message in state.message_ins_store.items():
+            is_for_it = message.metadata.dst_node_id == node
+            if is_for_it and key in state.object_store:
+                message.metadata.delivered_at = ""
+
+
 def serve_superlink(socket: Path, *, database: Path | None, secret: bytes) -> None:
     """Serve until stopped; `database` None keeps everything in memory."""
-    carry_many_nodes(socket.with_name("objects"))
+    folder = socket.with_name("objects")
+    carry_many_nodes(folder)
     app = create_app(_config(database, secret), SuperLinkLifespan)
     node_auth.verify_signature = _VerifiedOnce(node_auth.verify_signature)
     fleet_handlers.activate_node = _sign_on_anew(fleet_handlers.activate_node)
     routes = fleet_routes() | runtime_routes()
     uvicorn.run(
-        AnswerOnNews(FastPath(app, routes, inline=database is None)),
+        AnswerOnNews(FastPath(app, routes, inline=database is None, folder=folder)),
         uds=str(socket),
         access_log=False,
         log_level="warning",
@@ -220,6 +248,11 @@ def _is_news_for_driver(path: str, scope: Scope) -> bool:
     """A reply begins with its message and ends with a small object, its message again."""
     is_end = path == "/v1/fleet/push-object" and _length(scope) < _SMALL_BYTES
     return is_end or path == "/v1/fleet/push-messages"
+
+
+def _node_of(scope: Scope) -> bytes:
+    """Return the key that a node's request names."""
+    return _header(scope, FLEET_HTTP_PUBLIC_KEY_HEADER.encode())
 
 
 def _header(scope: Scope, name: bytes) -> bytes:

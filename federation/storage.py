@@ -12,12 +12,29 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from federation.errors.base import PlatformError
+from federation.errors.durable import FilesRefusedError
 from federation.errors.machine import DiskFullError
 
 PRIVATE = 0o600
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system says when a disk or a quota is full."""
+
+
+REFUSED = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.EIO,
+        errno.ENOMEM,
+        errno.EAGAIN,
+        errno.EMFILE,
+        errno.ENFILE,
+    }
+)
+"""What a machine in trouble answers to a program in which nothing is wrong."""
 
 
 def write_atomic(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
@@ -101,6 +118,15 @@ def disk_full_as_error(folder: Path, needed_bytes: int) -> Iterator[None]:
         if error.errno not in FULL:
             raise
         raise no_room(folder, needed_bytes) from error
+
+
+def coded(error: OSError) -> PlatformError | None:
+    """Return what a machine in trouble said as an error with a code; None if it is our fault."""
+    if error.errno in FULL:
+        return DiskFullError(needed="?", free="0")
+    if error.errno in REFUSED:
+        return FilesRefusedError(condition=errno.errorcode[error.errno])
+    return None
 
 
 def no_room(folder: Path, needed_bytes: int) -> DiskFullError:

@@ -9,7 +9,7 @@ import os
 import pwd
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +38,13 @@ COMPLETED = Text(
 ERROR = Text(en="[{code}] {what}", zh="[{code}] {what}")
 ALREADY = Text(
     en="{study} is in the queue already; this follows it.", zh="{study} 已在佇列中;以下為其進度。"
+)
+COSTS_AGAIN = Text(
+    en="{study} begins a new run: {rounds} rounds of earlier runs stay spent at the hospitals and "
+    "count against the study's epsilon, so hospitals may refuse the last rounds. A study under "
+    "another id, with its own epsilon, needs their approval anew.",
+    zh="{study} 將開始新的執行:先前 {rounds} 輪在各醫院的花費不會退回,並計入本研究的 epsilon,"
+    "因此醫院可能拒絕最後幾輪。若以其他 id 另立研究並設定其 epsilon,需重新取得核准。",
 )
 LEFT = Text(
     en="The study goes on without this window. Watch it again: trifed study watch {study}",
@@ -102,7 +109,13 @@ def put_into_queue(centre: "CentreHome", study: StudyId, asked: "Asked") -> bool
     with AdminClient(centre.folder) as admin:
         admin.status()
     with Queueing(centre, actor=actor()) as queue:
+        _say_cost(study, rounds=queue.rounds_spent(study))
         return queue.launch(study, asked).is_new
+
+
+def _say_cost(study: StudyId, *, rounds: int) -> None:
+    if rounds:
+        typer.echo(t(COSTS_AGAIN, study=study, rounds=rounds), err=True)
 
 
 def watch_study(centre: "CentreHome", study: StudyId, show: Show) -> NoReturn:
@@ -154,14 +167,15 @@ def say_already(study: StudyId) -> None:
 
 def _watched(centre: "CentreHome", study: StudyId, show: Show) -> "Outcome":
     from federation.operations.events import EventLog, Outcome
+    from federation.operations.queueing import Queueing
 
-    lifeline = _Lifeline(centre.run / "centre.json")
-    with _listener(centre, study, show) as listen:
+    with Queueing(centre, actor=actor()) as queue, _listener(centre, study, show) as listen:
+        lifeline = _Lifeline(centre.run / "centre.json", lambda: queue.has_ended(study))
         for said in EventLog(centre, study).follow(until=lifeline.look):
             if isinstance(said, Outcome):
                 return said
             listen(said)
-    raise AssertionError("following ends with the outcome")
+        return queue.kept_outcome(study)  # its log was lost, or could not be written
 
 
 @contextmanager
@@ -183,21 +197,24 @@ def _listener(centre: "CentreHome", study: StudyId, show: Show) -> "Iterator[Emi
 
 @dataclass(slots=True)
 class _Lifeline:
-    """Tells when the centre goes away and comes back; nothing here depends on it."""
+    """Tells when the centre goes away and comes back, and when there is nothing to follow."""
 
     state_file: Path
+    has_ended: Callable[[], bool]
     _is_up: bool = True
     _looked: float = 0.0
+    _ended_looks: int = 0
 
     def look(self) -> bool:
-        """Look once a second; never ask the follower to stop."""
+        """Look once a second; say whether the study ended a look ago, log or no log."""
         if time.monotonic() - self._looked > _LOOK_S:
             self._looked = time.monotonic()
             is_up = _runs(self.state_file)
             if is_up != self._is_up:
                 typer.echo(t(CENTRE_BACK if is_up else CENTRE_GONE), err=True)
             self._is_up = is_up
-        return False
+            self._ended_looks = self._ended_looks + 1 if self.has_ended() else 0
+        return self._ended_looks > 1
 
 
 def _runs(state_file: Path) -> bool:

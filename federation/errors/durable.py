@@ -42,8 +42,9 @@ class StudyStoppedError(PlatformError):
     )
     next_step = Text(
         en="Everything of the finished rounds is kept. `trifed study launch {study}` begins a "
-        "new run.",
-        zh="已完成回合的所有資料都已保留。`trifed study launch {study}` 會開始新的執行。",
+        "new run, which costs privacy again.",
+        zh="已完成回合的所有資料都已保留。"
+        "`trifed study launch {study}` 會開始新的執行,並再次花費隱私預算。",
     )
 
 
@@ -57,8 +58,9 @@ class RoundStoppedError(PlatformError):
     )
     next_step = Text(
         en="What hospitals had spent on it stays spent. `trifed study launch {study}` begins a "
-        "new run.",
-        zh="醫院在此回合已使用的預算不會退回。`trifed study launch {study}` 會開始新的執行。",
+        "new run, which costs privacy again.",
+        zh="醫院在此回合已使用的預算不會退回。"
+        "`trifed study launch {study}` 會開始新的執行,並再次花費隱私預算。",
     )
 
 
@@ -115,4 +117,19 @@ class ProgramFaultError(PlatformError):
     next_step = Text(
         en="Please report it with logs/campaign-{study}.log; it holds nothing of a patient.",
         zh="請附上 logs/campaign-{study}.log 回報;其中不含病人資料。",
+    )
+
+
+class FilesRefusedError(PlatformError):
+    """The system does not let the centre write or open something that it must."""
+
+    code = "TF439"
+    what = Text(
+        en="The centre's machine refuses to read or write ({condition}).",
+        zh="中心主機拒絕讀取或寫入({condition})。",
+    )
+    next_step = Text(
+        en="Look whether the centre's home can be written (mount, owner, limits); the study goes "
+        "on by itself then.",
+        zh="請檢查中心工作目錄是否可寫入(掛載、擁有者、限制);修正後研究會自動繼續。",
     )

@@ -14,7 +14,6 @@ import httpx
 
 from federation.coordinator.home import CentreHome
 from federation.domain.ids import RunId, StudyId
-from federation.domain.site import SiteState
 from federation.evidence.keyring import KeyRole, KnownKey
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
@@ -52,11 +51,13 @@ def registrar(home: CentreHome) -> "Registrar":
 
 
 def known_keys(home: CentreHome, *, centre: PublicKey) -> Iterable[KnownKey]:
-    """Return the centre's key and those of every site that is not revoked."""
+    """Return the centre's key and those of every site that was ever enrolled.
+
+    A revoked one's too: what was accepted from it before stays signed by it. Nothing
+    new is accepted from it (`campaign.asking`).
+    """
     yield KnownKey(None, KeyRole.CENTRE, centre)
     for site in home.roster().entries():
-        if site.state is SiteState.REVOKED:
-            continue
         for role, pem in ((KeyRole.NODE, site.node_key), (KeyRole.OFFICER, site.officer_key)):
             if pem is not None:
                 yield KnownKey(site.site, role, PublicKey.from_pem(pem.encode()))

@@ -9,10 +9,13 @@
 Lines are only ever added. A line that a killed writer cut short is skipped by
 readers and closed by the next writer. The file stays small: beyond `PLENTY_BYTES`
 the percentages are left out, beyond `MOST_BYTES` everything but the outcome.
-Nothing must survive here: the truth is in the database.
+Nothing must survive here: the truth is in the database. What cannot be written, to a
+full disk or a folder taken away, is left out, and the study goes on.
 """
 
+import errno
 import json
+import logging
 import os
 import threading
 import time
@@ -25,6 +28,9 @@ from federation.coordinator.home import CentreHome
 from federation.domain.ids import StudyId
 from federation.errors.base import PlatformError
 from federation.operations.progress import EventKind, Progress
+from federation.storage import coded
+
+log = logging.getLogger(__name__)
 
 PLENTY_BYTES = 4 * 2**20
 MOST_BYTES = 8 * 2**20
@@ -89,7 +95,22 @@ class EventLog:
         self._adding = threading.Lock()
 
     def begin(self) -> None:
-        """Start a new file; the last launch's is kept once, for those who still read it."""
+        """Start a new file; the last launch's is kept once, for those who still read it.
+
+        Raises
+        ------
+        DiskFullError, FilesRefusedError
+            If it cannot be: an old outcome would be taken for the new launch's.
+        """
+        try:
+            self._begin()
+        except OSError as error:
+            found = coded(error)
+            if found is None:
+                raise
+            raise found from error
+
+    def _begin(self) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             self.path.replace(self.path.with_suffix(".old.jsonl"))
@@ -138,7 +159,13 @@ class EventLog:
                 time.sleep(_LOOK_S)
 
     def _add(self, line: str, *, limit_bytes: int | None) -> None:
-        content = line.encode() + b"\n"
+        try:
+            self._add_line(line.encode() + b"\n", limit_bytes=limit_bytes)
+        except OSError as error:
+            name = errno.errorcode.get(error.errno or 0, "?")
+            log.warning("an event could not be written: %s", name)
+
+    def _add_line(self, content: bytes, *, limit_bytes: int | None) -> None:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._adding:
@@ -171,15 +198,29 @@ class _Reader:
     def lines(self) -> Iterator[bytes]:
         if self._descriptor is None and not self._open():
             return
-        while content := os.read(self._descriptor or 0, 2**16):
+        assert self._descriptor is not None
+        while content := os.read(self._descriptor, 2**16):
             *whole, self._rest = (self._rest + content).split(b"\n")
             yield from whole
             self._rest = self._rest[:LONGEST_LINE]
+        self._leave_if_replaced()
+
+    def _leave_if_replaced(self) -> None:
+        """Read the file that took this one's place from its start, once this one is read."""
+        assert self._descriptor is not None
+        mine = os.fstat(self._descriptor)
+        try:
+            is_mine = os.path.samestat(mine, self._path.stat())
+        except OSError:
+            return
+        if not is_mine:
+            os.close(self._descriptor)
+            self._descriptor, self._rest, self._from_start = None, b"", True
 
     def _open(self) -> bool:
         try:
             self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except OSError:
             self._from_start = True  # what comes then is new
             return False
         if not self._from_start:

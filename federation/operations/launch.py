@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from federation.coordinator.admin import AdminClient
@@ -21,7 +20,9 @@ from federation.domain.queue import Wish
 from federation.domain.run import RoundKind, RunState
 from federation.domain.study import Study
 from federation.errors.base import PlatformError
+from federation.errors.control import CentreNotRunningError
 from federation.errors.durable import RoundStoppedError, RunTakenOverError, StudyStoppedError
+from federation.errors.queue import StudyNotLaunchedError
 from federation.evidence.model_version import Candidate
 from federation.operations.campaign import Campaign, SiteResult, utc_now
 from federation.operations.campaign.parts import Turn, at_once
@@ -29,11 +30,19 @@ from federation.operations.candidate import candidate_of
 from federation.operations.progress import Emit, EventKind, Progress
 from federation.operations.registry import register_candidate
 from federation.operations.registry_client import Registered
+from federation.operations.store.queue import QueueStore
 from federation.operations.store.rounds import RoundStore
 from federation.operations.store.studies import StudyStore
 from federation.operations.watch import go_on
 from federation.supervision.single import only_one
 from federation.wire.study import study_as_json, study_from_json
+
+LAUNCHED = "launched_as"
+"""Under which key a run's record names the launch that it ended: its place in the queue.
+
+Places only grow. Comparing times would take an old result for a new one when the
+centre's clock is set.
+"""
 
 CANDIDATE = "candidate"
 """Under which key a run's record names the candidate that was handed to the registry."""
@@ -105,7 +114,8 @@ def conduct(
     """Take a campaign through `steps`, which fills in the result, and close it.
 
     A coded error ends the run as failed, or stopped, and is in the result. Anything
-    else leaves the run open, for another process to go on with, and is raised.
+    else, and a centre that does not answer, leaves the run open for another process
+    to go on with, and is raised.
 
     Parameters
     ----------
@@ -116,8 +126,11 @@ def conduct(
     ------
     AlreadyRunningError
         If another process conducts this study.
+    CentreNotRunningError
+        If the centre's own process was away for long.
     """
     with closing(StudyStore.of(home)) as store:
+        launched = _launch_of(store, study)
         found = study_from_json(store.study(study).record)
         result, started = Result(asked=found.training.rounds), time.monotonic()
         lock = only_one(home.run / f"launch-{study}.lock", kind="launch")
@@ -126,7 +139,7 @@ def conduct(
             try:
                 _go_through(one, steps, result)
                 _sum_up(one, result, started)
-                one.end(RunState(result.status), result.as_json())
+                one.end(RunState(result.status), {**result.as_json(), LAUNCHED: launched})
             except RunTakenOverError as error:  # it is not ours to end any more
                 result.errors.append(error_as_json(error))
             finally:
@@ -137,7 +150,7 @@ def conduct(
 def _go_through(campaign: Campaign, steps: Steps, result: Result) -> None:
     try:
         steps(campaign, result)
-    except RunTakenOverError:
+    except (RunTakenOverError, CentreNotRunningError):  # what ends a process ends no run
         raise
     except PlatformError as error:
         result.stopped = isinstance(error, StudyStoppedError | RoundStoppedError)
@@ -199,8 +212,8 @@ def study_as_stored(home: Path, study: StudyId) -> dict[str, object]:
         return {**one.record, "state": one.state.value, "runs": runs}
 
 
-def result_since(home: CentreHome, study: StudyId, since: datetime) -> dict[str, object] | None:
-    """Return the result of a study's last run if that ended after a moment, else None.
+def result_of_launch(home: CentreHome, study: StudyId) -> dict[str, object] | None:
+    """Return the result of the run that a study's present launch has ended, else None.
 
     For a process that was killed after it closed the run and before it could say so.
 
@@ -211,13 +224,23 @@ def result_since(home: CentreHome, study: StudyId, since: datetime) -> dict[str,
     """
     with closing(StudyStore.of(home)) as store:
         store.study(study)
-        last = next(reversed(store.runs(study)), None)
-        ended = None if last is None else last.record.get("ended")
-        if last is None or ended is None or store.open_run(study) is not None:
-            return None
-        if datetime.fromisoformat(str(ended)) < since:
-            return None
-        return {key: last.record[key] for key in Result(asked=0).as_json() if key in last.record}
+        return closed_by_launch(store, study)
+
+
+def closed_by_launch(store: StudyStore, study: StudyId) -> dict[str, object] | None:
+    """Return what `result_of_launch` does, from an open store."""
+    launched, last = _launch_of(store, study), next(reversed(store.runs(study)), None)
+    if launched is None or last is None or last.record.get(LAUNCHED) != launched:
+        return None
+    return {key: last.record[key] for key in Result(asked=0).as_json() if key in last.record}
+
+
+def _launch_of(store: StudyStore, study: StudyId) -> int | None:
+    """Return the number of a study's launch, or None if it was begun without the queue."""
+    try:
+        return QueueStore(store.database).entry(study).place
+    except StudyNotLaunchedError:
+        return None
 
 
 def _rounds_as_json(store: RoundStore, run: RunId, kind: RoundKind) -> list[dict[str, object]]:

@@ -18,6 +18,7 @@ from federation.domain.queue import QueueState, Wish
 from federation.domain.run import RoundKind, RoundState
 from federation.domain.study import StudyState
 from federation.errors.approval import StudyCompletedError
+from federation.errors.base import PlatformError
 from federation.errors.queue import (
     SiteNotInStudyError,
     StudyNotLaunchedError,
@@ -106,6 +107,18 @@ class Queueing:
                 log.emit(Progress(EventKind.STAGE, values={"stage": QUEUED}))
             return Launched(self._queue.put(study, asked, actor=self._actor), is_new)
 
+    def rounds_spent(self, study: StudyId) -> int:
+        """Return how many private rounds were paid for in runs that a launch would not continue.
+
+        They count against the study's own epsilon at each hospital, beside the new run's.
+        """
+        is_private = self._studies.study(study).record.get("privacy") is not None
+        if not is_private or self._studies.open_run(study) is not None:
+            return 0
+        rounds = RoundStore(self._database)
+        runs = [RunId(run.id) for run in self._studies.runs(study)]
+        return sum(len(rounds.repliers(run, RoundKind.TRAIN)) for run in runs)
+
     def pause(self, study: StudyId, *, reason: str) -> Entry:
         """Let the round in flight end, then wait for `resume`."""
         return self._wish(study, Wish.PAUSE, reason)
@@ -160,9 +173,24 @@ class Queueing:
         said = EventLog(self._home, study).outcome()
         if said is not None:
             return said
+        return None if self._is_live(study) else self.kept_outcome(study)
+
+    def has_ended(self, study: StudyId) -> bool:
+        """Say whether a launched study has left the queue; unknown means no."""
+        try:
+            return self._queue.entry(study).state is QueueState.ENDED
+        except PlatformError:
+            return False
+
+    def kept_outcome(self, study: StudyId) -> Outcome:
+        """Return how a study's last run ended, as the database has it.
+
+        Raises
+        ------
+        StudyNotLaunchedError
+            If no run of it has ended.
+        """
         runs = self._studies.runs(study)
-        if self._is_live(study):
-            return None
         if not runs or "status" not in runs[-1].record:
             raise StudyNotLaunchedError(study=study)
         return Outcome(dict(runs[-1].record))

@@ -19,13 +19,18 @@ _Digest = Annotated[str, Field(pattern=f"^{Sha256.pattern.pattern}$")]
 _Name = Annotated[str, Field(pattern="^[ -~]{1,60}$")]
 
 
+_Code = Annotated[str, Field(pattern=r"^TF[0-9]{3}$")]
+
+
 class _Report(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
 
     dataset_digest: _Digest
+    refused: _Code | None = None
 
 
 class _Trained(_Report):
+    loss: float | None = None
     patients: _Count
     examples: _Count
     steps: Annotated[int, Field(gt=0, le=10**9)]

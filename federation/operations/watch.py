@@ -299,7 +299,7 @@ class WatchedRound:
         is_ours = (sight.run, sight.round) == (self._plan.run, self._plan.number)
         if not is_ours or not sight.batches_total:
             return
-        percent = 100 * sight.batches_done // sight.batches_total
+        percent = min(100 * sight.batches_done // sight.batches_total, 100)
         if self._shown.get(site) != percent:
             self._shown[site] = percent
             values: dict[str, object] = {"percent": percent}

@@ -21,24 +21,25 @@ from federation.coordinator.home import CentreHome
 from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import StudyId
 from federation.domain.queue import QueueState
+from federation.domain.run import RunState
 from federation.domain.study import StudyState as S
 from federation.operations.events import EventLog
 from federation.operations.launch import submit
 from federation.operations.progress import EventKind, Progress
 from federation.operations.store.database import Database
-from federation.operations.store.queue import Entry, QueueStore
+from federation.operations.store.queue import Asked, Entry, QueueStore
 from federation.operations.store.studies import StudyStore
 from tests.builders import a_study
 from tests.control.builders import a_centre, serving
 
 ONE = StudyId("one")
-COMPLETED = {
+COMPLETED: dict[str, object] = {
     "status": "completed",
     "rounds": {"asked": 2, "done": 2},
     "registry": {"entry": "m-1", "bundle": None},
     "errors": [],
 }
-FAILED = {
+FAILED: dict[str, object] = {
     "status": "failed",
     "errors": [{"code": "TF421", "site": None, "what": "Too few.", "next_step": "Look."}],
 }
@@ -306,3 +307,26 @@ def test_ctrl_c_leaves_the_study_in_the_queue_and_says_so(home: CentreHome) -> N
         assert "trifed study watch one" in process.stderr.read()
 
     assert entry(home).state is QueueState.WAITING
+
+
+def test_a_follower_whose_log_is_gone_shows_what_the_database_has(
+    home: CentreHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from federation.commands import running
+    from federation.commands.running import Show, follow
+
+    monkeypatch.setattr(running, "_LOOK_S", 0.0)
+    audit = AuditEvent(AuditKind.RUN_ENDED, "centre", ONE, datetime.now(UTC))
+    store = StudyStore.of(home)
+    queue = QueueStore(store.database)
+    queue.put(ONE, Asked(), actor="lin")
+    store.start_run(ONE, {}, audit=audit)
+    store.end_run(store.claim(ONE, {}, audit=audit), RunState.COMPLETED, COMPLETED, audit=audit)
+    queue.end(ONE, code=None)
+    store.close()
+
+    with pytest.raises(SystemExit) as left:
+        follow(home, ONE, Show.QUIET)
+
+    assert left.value.code == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["status"] == "completed"

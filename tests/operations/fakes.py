@@ -33,12 +33,14 @@ from federation.domain.run import Refusal
 from federation.domain.study import Study
 from federation.errors.base import PlatformError
 from federation.errors.rounds import SiteUnavailableError
+from federation.errors.transport import RoundStoppedError
 from federation.evidence.signing import Signer
 from federation.operations import launch
 from federation.operations.campaign import Campaign, link
 from federation.operations.launch import Result, conduct
 from federation.operations.progress import Emit, Progress
 from federation.operations.store import database
+from federation.operations.store.queue import Asked, QueueStore
 from federation.privacy.bookkeeping import LedgerHead
 from federation.server_app.flat_files import read_flat, write_flat
 from federation.server_app.rounds import OpenedRun, RoundOrder, RoundOutcome, SiteReply
@@ -260,6 +262,9 @@ class FakeDriver:
                 raise flower.lost.pop(0)
             flower.late(site)
             if flower.stopped:
+                settled = {*files, *(one.site for one in refusals)}
+                left = [one for one in sites if one not in settled]
+                refusals += [_refusal(one, RoundStoppedError(site=one)) for one in left]
                 return _outcome(order, accepted, refusals, files, reached=False)
             if site in flower.refuses:
                 refusals.append(_refusal(site, flower.refuses[site]))
@@ -392,7 +397,14 @@ def a_federation(
         patched.setattr(launch, "AdminClient", lambda _: admin)
         _without_disks(patched)
         launch.submit(centre, study)
+        _in_the_queue(centre, study)
         yield Federation(centre, nodes, study, fuse, admin, flower)
+
+
+def _in_the_queue(centre: CentreHome, study: Study) -> None:
+    store = QueueStore(database.Database.of(centre))
+    store.put(study.id, Asked(), actor="lin")
+    store.close()
 
 
 def unavailable(site: str) -> SiteUnavailableError:

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from federation.domain.run import RoundKind, RoundState, RunState
 from federation.domain.study import StudyState
 from federation.operations import launch
 from federation.operations.artefacts import Artefacts
-from federation.operations.launch import Result, result_since
+from federation.operations.launch import Result, result_of_launch
 from federation.operations.registry import list_entries, register_candidate
 from federation.operations.release_book import ReleaseBook
 from federation.operations.store.database import Database
@@ -146,14 +145,13 @@ def check(fed: Federation, found: dict[str, Any], expected: Result) -> None:
 
 def killed_at(fed: Federation, *points: int) -> dict[str, Any]:
     """Run until a point, die there, go on as another process until the next; return the result."""
-    launched = datetime.now(UTC)
     for point in points:
         fed.fuse.at = len(fed.fuse.points) + point
         try:
             return fed.run().as_json()
         except Killed:
             fed.fuse.at = None
-    over = result_since(fed.centre, fed.study.id, launched)  # as `federation.flows.campaign` asks
+    over = result_of_launch(fed.centre, fed.study.id)  # as `federation.flows.campaign` asks
     return over or fed.run().as_json()
 
 

@@ -1,5 +1,7 @@
 """The event log: whole lines in their order, whatever happened to their writer."""
 
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -7,6 +9,8 @@ import pytest
 
 from federation.coordinator.home import CentreHome
 from federation.domain.ids import StudyId
+from federation.errors.durable import FilesRefusedError
+from federation.errors.machine import DiskFullError
 from federation.errors.queue import CampaignBrokenError
 from federation.operations import events
 from federation.operations.events import EventLog, Outcome
@@ -157,3 +161,43 @@ def test_an_error_becomes_a_result_of_the_contract() -> None:
     assert outcome.result.keys() == {
         "status", "rounds", "seconds", "sites", "model", "registry", "refused", "errors",
     }  # fmt: skip
+
+
+def test_a_log_that_cannot_be_written_stops_nobody(log: EventLog) -> None:
+    log.path.parent.parent.mkdir(parents=True)
+    log.path.parent.write_text("a file where the folder should be")
+
+    log.emit(a_stage("training"))
+    log.end(RESULT)
+
+    assert said(log) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_launch_whose_log_cannot_begin_says_so_with_a_code(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(number, "no")
+
+    log.begin()
+    monkeypatch.setattr(os, "open", refuse)
+
+    with pytest.raises((DiskFullError, FilesRefusedError)):
+        log.begin()
+
+
+def test_a_follower_goes_on_in_the_file_that_took_the_place_of_a_deleted_one(
+    log: EventLog,
+) -> None:
+    log.emit(a_stage("training"))
+    following = log.follow()
+    assert isinstance(next(following), Progress)
+
+    log.path.unlink()
+    log.emit(a_stage("done"))
+    log.end(RESULT)
+
+    rest = list(following)
+    assert rest[-1] == Outcome(RESULT)
+    assert len(rest) == 2

@@ -4,7 +4,7 @@ May be done again after any crash: what was kept is neither asked nor counted
 again, and a site that had answered gives the same bytes at no cost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from federation.domain.audit import AuditKind
 from federation.domain.ids import SiteId
 from federation.domain.pace import RoundPlan
 from federation.domain.run import Refusal, RoundKey, RoundKind, RoundState
+from federation.domain.site import SiteState
 from federation.errors.durable import ReplyChangedError
+from federation.errors.enrolment import NodeCertificateRevokedError
 from federation.errors.machine import ArtefactMissingError
 from federation.errors.rounds import SiteUnavailableError
 from federation.errors.transport import KeptUpdateDamagedError
@@ -184,11 +186,21 @@ class Asking:
         if self._key.kind is RoundKind.EVALUATE:
             voice.emit(Progress(EventKind.SITE_EVALUATED, site, values=_headline(reply.report)))
             return
-        values = {name: reply.report.get(name) for name in ("loss", "epsilon", "patients")}
+        values = numbers_in(reply.report, "loss", "epsilon", "patients")
         voice.tell(EventKind.SITE_REPLIED, site=site, round=self._key.number, **values)
 
     def _key_of(self, site: SiteId) -> PublicKey:
-        return PublicKey.from_pem(str(self._parts.home.roster().entry(site).node_key).encode())
+        """Return the key that a reply must be signed with.
+
+        Raises
+        ------
+        NodeCertificateRevokedError
+            If the site was revoked since it was asked.
+        """
+        entry = self._parts.home.roster().entry(site)
+        if entry.state is SiteState.REVOKED:
+            raise NodeCertificateRevokedError(node=site, when="")
+        return PublicKey.from_pem(str(entry.node_key).encode())
 
 
 def spool_of(parts: Parts, key: RoundKey) -> Path:
@@ -208,4 +220,14 @@ def _with(outcome: RoundOutcome, absent: list[Refusal]) -> RoundOutcome:
 def _headline(report: dict[str, object]) -> dict[str, object]:
     metrics = report.get("metrics")
     first = metrics[0] if isinstance(metrics, list) and metrics else {}
-    return dict(first) if isinstance(first, dict) else {}
+    if not isinstance(first, dict):
+        return {}
+    return {"name": first.get("name"), **numbers_in(first, "value", "low", "high", "n")}
+
+
+def numbers_in(said: Mapping[str, object], *names: str) -> dict[str, object]:
+    """Return the numbers that a site said under these names; None for whatever is no number."""
+    found = {name: said.get(name) for name in names}
+    return {
+        name: value if isinstance(value, int | float) else None for name, value in found.items()
+    }

@@ -51,6 +51,8 @@ from strategies.fedavg import FedAvg
 
 Result = TypeVar("Result")
 
+CONTINUED = AuditKind.RUN_CONTINUED
+
 PATIENCE_S = 7 * 86_400.0
 """How long to wait for people: sites to connect, staff to decide. Stopping and launching again
 goes on with the decisions that were made."""
@@ -260,9 +262,8 @@ class Campaign:
             assert found is not None
         if found.record.get("study_digest") != str(self.study.digest):
             raise RunNotContinuableError(run=found.id, thing=_STUDY)
-        continued = {"at": self._voice.now().isoformat(), "code": str(provenance.code_digest())}
-        audit = self._audit(AuditKind.RUN_CONTINUED)
-        self._claim = self._store.claim(self.study.id, continued, audit=audit)
+        audit = self._audit(CONTINUED)
+        self._claim = self._store.claim(self.study.id, self._here(), audit=audit)
         self._start = Checkpoint.from_json(found.record.get("start"))
         self._parts = self._made_parts(self._claim, self._start)
         self._resume()
@@ -343,13 +344,29 @@ class Campaign:
         final = _STUDY_AFTER[state]
         audit = self._audit(AuditKind.RUN_ENDED)
         ended = {**record, "ended": self._voice.now().isoformat()}
+        self._claim = self._claim or self._left_open()
         if self._claim is not None:
             if self._store.open_run(self.study.id) is not None:
+                self._resume()  # a pause of which the end could not be written
                 self._store.end_run(self._claim, state, ended, study=final, audit=audit)
             self._link.end(self._claim.run)
             shutil.rmtree(self.home.folder / "spool" / self._claim.run, ignore_errors=True)
         elif STUDY.allows(self._store.study(self.study.id).state, final):
             self._store.move_study(self.study.id, final, audit=audit)
+
+    def _left_open(self) -> Claim | None:
+        """Claim the run that an earlier process opened and this one could not go on with.
+
+        Its study must not end without it: nobody could launch that any more.
+        """
+        if self._store.open_run(self.study.id) is None:
+            return None
+        return self._store.claim(self.study.id, self._here(), audit=self._audit(CONTINUED))
+
+    def _here(self) -> dict[str, object]:
+        """Return what a run's record keeps of each process that went on with it."""
+        now = self._voice.now().isoformat()
+        return {"at": now, "code": str(provenance.code_digest())}
 
     def _pause(self, reason: str) -> None:
         if self._claim is not None:

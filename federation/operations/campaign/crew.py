@@ -48,7 +48,7 @@ class Crew:
     def members(self) -> tuple[SiteId, ...]:
         """Return the sites that may take part, whether they are there or not."""
         paused = self._paused()
-        return tuple(site for site in self._gathering.approved() if site not in paused)
+        return tuple(site for site in self._gathering.members() if site not in paused)
 
     def gather(self) -> tuple[SiteId, ...]:
         """Return the sites to choose from, once the quorum is there and nobody is on the way.

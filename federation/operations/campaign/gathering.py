@@ -15,6 +15,7 @@ from federation.coordinator.home import CentreHome
 from federation.domain.audit import AuditKind
 from federation.domain.ids import SiteId
 from federation.domain.run import Refusal
+from federation.domain.site import SiteState
 from federation.domain.study import Study, StudyState
 from federation.errors.approval import (
     SignatureNotEnrolledError,
@@ -127,6 +128,15 @@ class Gathering:
                 self._said[site] = _Said(envelope, self._read(site, envelope))
         return tuple(site for site in self._study.sites if self._yes(site))
 
+    def members(self) -> tuple[SiteId, ...]:
+        """Return the sites that approved and may still take part; raises as `approved`."""
+        revoked = {
+            entry.site
+            for entry in self._home.roster().entries()
+            if entry.state is SiteState.REVOKED
+        }
+        return tuple(site for site in self.approved() if site not in revoked)
+
     def approvals(self) -> list[tuple[SiteId, str]]:
         """Return the signed decisions of the sites that approved, by name."""
         return [(site, self._said[site].envelope.decode()) for site in sorted(self.approved())]
@@ -173,7 +183,7 @@ class Gathering:
         return decision == "approved"
 
     def _refuse(self, site: SiteId, reason: str) -> None:
-        reason = reason[:LONGEST_REASON]
+        reason = "".join(one for one in reason[:LONGEST_REASON] if one.isprintable())
         said = f"The hospital refused the study: {reason}" if reason else NO_REASON
         self._refusals[site] = Refusal(site, "TF320", said)
         self._voice.refuse(self._refusals[site], 0)

@@ -29,12 +29,14 @@ from federation.errors.durable import RoundStoppedError
 from federation.errors.leases import SiteGoneError, SiteKeepsRestartingError, SiteStalledError
 from federation.errors.queue import TurnGivenUpError
 from federation.errors.rounds import (
+    BundleRefusedError,
     DeadlinePassedError,
     QuorumNotReachedError,
     SiteFailedError,
     SiteUnavailableError,
 )
 from federation.errors.transport import AskedInVainError
+from federation.errors.transport import RoundStoppedError as CutShortError
 from federation.operations.campaign.asking import Asking, spool_of
 from federation.operations.campaign.checkpoints import Checkpoint
 from federation.operations.campaign.hiding import EVENTS, enter_hidden, hidden_mean
@@ -60,12 +62,20 @@ FLEETING = frozenset(
         SiteStalledError.code,
         SiteKeepsRestartingError.code,
         AskedInVainError.code,
+        BundleRefusedError.code,
+        CutShortError.code,
     }
 )
-"""Failed for a reason that the next attempt may not meet; so often and no more."""
+"""Failed for a reason that the next attempt may not meet; so often and no more.
+
+A bundle is refused by a node that the task has reached and the notice of the run not yet:
+the control channel, over which it comes, may be back later than Flower's connection.
+A round is cut short by a stop; that it is asked again means that the stop was taken back.
+"""
 
 ATTEMPTS = 3
-PAUSE_S = 0.5
+PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
+"""Before sites are asked again; it grows, so that one that says it is away asks for no flood."""
 
 
 class DurableRound:
@@ -74,6 +84,7 @@ class DurableRound:
     def __init__(self, parts: Parts, key: RoundKey, start: Checkpoint) -> None:
         self._parts, self._key, self._start = parts, key, start
         self._failures: dict[SiteId, int] = {}
+        self._pause_s = PAUSE_S
         self._seconds = 0.0
 
     def play(self) -> StoredRound:
@@ -136,6 +147,8 @@ class DurableRound:
             if self._parts.wishes.is_stop_now and not outcome.reached:
                 error = RoundStoppedError(round=self._key.number, study=self._parts.study.id)
                 return self._fail(row, outcome, error)
+            if _was_cut_short(outcome):  # by a stop that somebody took back meanwhile
+                continue
             if outcome.counted >= outcome.quorum:
                 return self.aggregate(row, outcome)
             if not self._may_wait(outcome):
@@ -181,7 +194,8 @@ class DurableRound:
         lacking = outcome.quorum - outcome.counted
         if len(coming) < lacking:
             return False
-        time.sleep(PAUSE_S)
+        time.sleep(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         self._parts.wishes.heed()
         self._parts.crew.wait_for(coming, count=lacking)
         return True
@@ -251,3 +265,8 @@ class DurableRound:
     ) -> StoredRound:
         audit = self._parts.voice.audit(kind, str(row.key))
         return self._parts.store.move(row.key, wanted, record or {}, audit=audit)
+
+
+def _was_cut_short(outcome: RoundOutcome) -> bool:
+    """Say whether enough replied and the driver, told to stop, made no mean of it."""
+    return outcome.counted >= outcome.quorum and not outcome.reached

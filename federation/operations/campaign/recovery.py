@@ -6,7 +6,8 @@ Whatever is wrapped may be done again from the start; what was reached lies in
 the database. A passing failure is said once, its connection dropped, and the
 work begun again after a short pause, without a limit of attempts. Only when the
 centre itself does not answer for long is that given up: then nobody is there to
-go on for. A full disk pauses the run with its code until there is room.
+go on for. What only a person can mend - a full disk, a folder that cannot be written,
+a clock that is behind the book - pauses the run with its code until it is mended.
 """
 
 import time
@@ -17,6 +18,8 @@ from sqlalchemy.exc import DBAPIError
 
 from federation.errors.base import PlatformError
 from federation.errors.control import CentreBusyError, CentreNotRunningError
+from federation.errors.durable import FilesRefusedError
+from federation.errors.ledger import LedgerClockError
 from federation.errors.machine import DiskFullError
 from federation.errors.registry import BusyRegisterError, RegistryAnswerError
 from federation.errors.rounds import (
@@ -28,6 +31,7 @@ from federation.errors.rounds import (
 from federation.errors.storage import StoreUnavailableError
 from federation.operations.campaign.voice import Voice
 from federation.operations.store.conditions import as_coded
+from federation.storage import coded
 
 Result = TypeVar("Result")
 
@@ -42,17 +46,22 @@ PASSING = (
     BusyRegisterError,
     RegistryAnswerError,
     DiskFullError,
+    FilesRefusedError,
+    LedgerClockError,
 )
 """What another attempt may find gone. Everything else is for a person."""
 
 PAUSES_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """How long to wait before the next attempt; the last one is repeated."""
 
+PAUSING = (DiskFullError, FilesRefusedError, LedgerClockError)
+"""What passes only when somebody sees to it; the run is paused meanwhile, and nothing is lost."""
+
 BOUNDED = (CentreNotRunningError, RegistryAnswerError)
 """What may last for ever: nobody is there to go on for, or a registry that says no to this."""
 
 ROOM_S = 2.0
-"""How often to look whether a full disk has room again."""
+"""How often to look whether what needs a person was mended."""
 
 BOUND_S = 120.0
 """How long what is `BOUNDED` may last."""
@@ -68,7 +77,7 @@ class Patience:
     heed
         Called before every further attempt; raises to end it all.
     pause, resume
-        Told when the disk is full (with the code), and when it is not any more.
+        Told when a person is needed (with the code), and when that is over.
     """
 
     def __init__(
@@ -116,13 +125,13 @@ class Patience:
         return end
 
     def _recover(self, error: PlatformError, said: set[str], pauses: Iterator[float]) -> None:
-        is_full = isinstance(error, DiskFullError)
+        is_for_people = isinstance(error, PAUSING)
         said.add(error.code)
-        self._voice.aside("paused" if is_full else "recovering", code=error.code)
-        if is_full:
+        self._voice.aside("paused" if is_for_people else "recovering", code=error.code)
+        if is_for_people:
             self._quietly(lambda: self._pause(error.code))
         self._lose()
-        self._sleep(ROOM_S if is_full else next(pauses))
+        self._sleep(ROOM_S if is_for_people else next(pauses))
         self._quietly(self._heed)
 
     def _recovered(self, said: set[str]) -> None:
@@ -139,11 +148,16 @@ class Patience:
 
 
 def _coded(work: Callable[[], Result]) -> Result:
-    """Return what `work` returns; what a database says by itself becomes a coded error."""
+    """Return what `work` returns; what database and system say by themselves gets a code."""
     try:
         return work()
     except DBAPIError as error:
         raise as_coded(error) from error
+    except OSError as error:
+        found = coded(error)
+        if found is None:
+            raise
+        raise found from error
 
 
 def _pauses() -> Iterator[float]:

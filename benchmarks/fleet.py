@@ -54,6 +54,7 @@ class Fleet:
         now = datetime.now(UTC)
         address = f"127.0.0.1:{free_port()}"
         self.centre = init_centre(self.folder / "c", name="Centre", address=address, now=now)
+        self._without_prefect()
         for site in self.sites:
             invitation = invite_site(self.centre, site=site, name=str(site), now=now)
             node = init_node(self.folder / site, invitation=invitation, now=now)
@@ -136,6 +137,11 @@ class Fleet:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+
+    def _without_prefect(self) -> None:
+        """No flow runs here, and the server's start would take the processor for seconds."""
+        with (self.centre.folder / "centre.toml").open("a", encoding="utf-8") as file:
+            file.write('\n[prefect]\nmode = "ephemeral"\n')
 
     def _start(self, name: str, command: list[str]) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:

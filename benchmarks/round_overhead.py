@@ -16,6 +16,8 @@ together is printed beside each figure and is the better one to compare.
 | *_cpu_s | CPU time of all processes of such a round, median |
 | coordinator_peak_mb | peak RSS of centre process and driver together, after 100 MB |
 | peak30mb_3_sites_mb, peak30mb_6_sites_mb | the same after 30 MB, three and six sites |
+| durable_round_s | median of 30 rounds of a campaign (benchmarks/durable.py) |
+| durable_extra_s | median of what such a round takes longer than a plain one before it |
 """
 
 import dataclasses
@@ -31,6 +33,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import durable
 from benchmarks.fleet import Fleet, write_model
 from benchmarks.report import report
 from federation.domain.ids import SiteId
@@ -64,6 +67,8 @@ def rounds(
         walls.append(time.perf_counter() - started)
         after = cpu_of(fleet, driver)
         cpus.append(sum(after.values()) - sum(before.get(name, 0) for name in after))
+        for refusal in outcome.refusals:
+            print(f"{refusal.site} [{refusal.code}] {refusal.what}", file=sys.stderr, flush=True)
         outcome.check_quorum()
         if "--profile" in sys.argv:
             spent = {name: round(after[name] - before.get(name, 0), 2) for name in after}
@@ -116,12 +121,13 @@ def main() -> None:
     large = 2 if quick else 5
     with tempfile.TemporaryDirectory(prefix="trifed-") as folder:
         base = Path(folder)
-        for name in ("a", "b", "c"):
+        for name in ("a", "b", "c", "d"):
             (base / name).mkdir()
         main_plan = [(0.0, 5 if quick else 25), (30.0, large), (100.0, large)]
         three = measured(base / "a", sites=3, plan=main_plan)
         small = measured(base / "b", sites=3, plan=[(30.0, 2)])
         six = measured(base / "c", sites=6, plan=[(30.0, 2)])
+        lasting = durable.measured(base / "d", rounds=5 if quick else 30)
     empty, thirty, hundred = three["timings"]  # type: ignore[misc]
     figures = {
         "empty_round_s": empty.wall_s,
@@ -133,6 +139,8 @@ def main() -> None:
         "coordinator_peak_mb": three["peak_mb"],
         "peak30mb_3_sites_mb": small["peak_mb"],
         "peak30mb_6_sites_mb": six["peak_mb"],
+        "durable_round_s": lasting.durable_s,
+        "durable_extra_s": lasting.extra_s,
     }
     units = {key: "MB" if "peak" in key else "s" for key in figures}
     report(

@@ -52,7 +52,7 @@ from federation.evidence.verification import PublicKey, trusted_keys, verify_env
 from federation.operations.artefacts import Artefacts
 from federation.operations.store.database import Database
 from federation.server_app.rounds import RoundDriver, RoundOrder, SiteReply
-from federation.server_app.superlink import plan_superlink, register_node, wait_healthy
+from federation.server_app.superlink import plan_superlink, register_nodes, wait_healthy
 from federation.settings import CHILD_THREADS
 from federation.wire.child_environment import LARGE_BUFFERS
 from federation.wire.local_sockets import path_of
@@ -132,8 +132,8 @@ class Centre:
 
     def _let_in(self) -> None:
         started = time.perf_counter()
-        for one in self.identities:
-            self.nodes[one.site] = register_node(self.address, one.flower_public)
+        found = register_nodes(self.address, [one.flower_public for one in self.identities])
+        self.nodes = {one.site: found[one.flower_public] for one in self.identities}
         self.seconds_register = time.perf_counter() - started
 
     def _start_sites(self) -> None:

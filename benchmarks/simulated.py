@@ -14,7 +14,9 @@ connected; it ends with its stdin.
 import asyncio
 import base64
 import json
+import os
 import sys
+import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -50,6 +52,27 @@ from federation.wire.messages import Reply, Task
 LIMIT_BYTES = 1 << 30
 SIGNED_S = 20.0
 PAUSE_S = 0.02
+AGAIN_S = 0.2
+HEAD = str(Sha256.of(b"head"))
+REPORT: dict[str, object] = {
+    "patients": 40,
+    "examples": 50,
+    "steps": 3,
+    "loss": 0.5,
+    "epsilon": 500.0,
+    "noise_multiplier": 1.0,
+    "clip_norm": 1.0,
+    "sample_rate": 0.1,
+    "dataset_digest": str(Sha256.of(b"data")),
+    "events": [
+        {
+            "kind": "poisson-sampled-gaussian",
+            "noise_multiplier": 1.0,
+            "sample_rate": 0.1,
+            "steps": 3,
+        }
+    ],
+}
 
 
 class Wire:
@@ -144,9 +167,15 @@ class Site:
         await self._send(asked, self._answer(objects, root))
 
     async def _pull(self, run: int, name: str) -> bytes:
-        request = message_pb2.PullObjectRequest(node=self._node, run_id=run, object_id=name)
-        answer = await self._ask(request, message_pb2.PullObjectResponse, "pull-object")
-        return bytes(answer.object_content)
+        """Return one object of a task; the centre may still be sending the others'."""
+        while True:
+            request = message_pb2.PullObjectRequest(node=self._node, run_id=run, object_id=name)
+            answer = await self._ask(request, message_pb2.PullObjectResponse, "pull-object")
+            if answer.object_available:
+                return bytes(answer.object_content)
+            if not answer.object_found:
+                raise ConnectionError(f"{self._keys.site}: a task went away")
+            await asyncio.sleep(AGAIN_S)
 
     def _answer(self, objects: dict[str, bytes], root: str) -> RecordDict:
         from federation.errors.rounds import TaskMalformedError
@@ -156,17 +185,28 @@ class Site:
         )
         task = unpack_task(message.content, limit_bytes=LIMIT_BYTES)
         update = np.full(task.model.size, self._number + task.round, dtype=np.float32)
-        report: dict[str, object] = {"examples": 10}
-        return pack_reply(Reply(update, report, self._sign(task, update, report)))
+        return pack_reply(Reply(update, REPORT, self._sign(task, update)))
 
-    def _sign(self, task: Task, update: np.ndarray, report: dict[str, object]) -> str:
+    def _sign(self, task: Task, update: np.ndarray) -> str:
+        """Sign what a hospital signs (`clients.gate`), so that a campaign takes it."""
+        about = f"{task.run}/{task.round}"
         statement = Statement(
             subjects=(
-                Subject("update", Sha256.of(update.tobytes())),
-                Subject("study", task.study_digest),
+                Subject(f"study/{task.study}", task.study_digest),
+                Subject(f"model/{about}", Sha256.of(task.model.tobytes())),
+                Subject(f"update/{about}", Sha256.of(update.tobytes())),
             ),
             predicate_type=PredicateType.UPDATE,
-            predicate={"run": str(task.run), "round": task.round, "report": report},
+            predicate={
+                "site": str(self._keys.site),
+                "run": str(task.run),
+                "round": task.round,
+                "report": REPORT,
+                "heads": {
+                    "ledger": {"entries": 2 * task.round, "head": HEAD},
+                    "audit": {"lines": 4 * task.round, "head": HEAD},
+                },
+            },
         )
         return sign_dsse(statement, self._keys.signer)
 
@@ -185,14 +225,14 @@ class Site:
         answer = await self._ask(request, fleet_pb2.PushMessagesResponse, "push-messages")
         wanted = set(answer.objects_to_push)
         for name in [key for key in objects if key in wanted]:
-            request = message_pb2.PushObjectRequest(
+            piece = message_pb2.PushObjectRequest(
                 node=self._node,
                 run_id=asked.metadata.run_id,
                 session_id=answer.session_id,
                 object_id=name,
                 object_content=objects[name].deflate(),
             )
-            await self._ask(request, message_pb2.PushObjectResponse, "push-object")
+            await self._ask(piece, message_pb2.PushObjectResponse, "push-object")
 
     async def _ask(self, request: Any, kind: Any, name: str, wire: Wire | None = None) -> Any:
         content = await (wire or self._wire).ask(
@@ -231,11 +271,13 @@ async def run(order: dict[str, Any]) -> None:
         await site.connect()
     print("connected", flush=True)
     loop = asyncio.get_running_loop()
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one) for site in sites for one in (site.serve(), site.beat())]
-        await loop.run_in_executor(None, sys.stdin.read)
-        for task in tasks:
-            task.cancel()
+    tasks = [loop.create_task(one) for site in sites for one in (site.serve(), site.beat())]
+    over = loop.run_in_executor(None, sys.stdin.read)
+    done, _ = await asyncio.wait([*tasks, over], return_when=asyncio.FIRST_COMPLETED)
+    if over not in done:  # a site failed: say why; the thread that reads stdin never ends
+        traceback.print_exception(next(iter(done)).exception())
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def main() -> None:

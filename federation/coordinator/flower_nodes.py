@@ -11,7 +11,7 @@ from federation.domain.ids import SiteId
 from federation.domain.site import SiteState
 from federation.pki.keys import flower_key_pem
 from federation.pki.roster import Roster
-from federation.server_app.superlink import list_nodes, register_node, unregister_node
+from federation.server_app.superlink import list_nodes, register_nodes, unregister_node
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +54,8 @@ class FlowerNodes:
             del self._let_in[site]
             log.info("site %s was taken off the SuperLink", site)
         new = [site for site in wanted if site not in self._let_in]
-        for site in new:
-            register_node(self._address, wanted[site])
-            self._let_in[site] = wanted[site]
+        register_nodes(self._address, [wanted[site] for site in new])
+        self._let_in |= {site: wanted[site] for site in new}
         return new
 
     def _enrolled(self) -> dict[SiteId, bytes]:

@@ -14,14 +14,14 @@ entries is noticed (`check_follows`).
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, Self
 
-from federation.domain.ids import Sha256, StudyId
+from federation.domain.ids import RunId, Sha256, StudyId
 from federation.errors.base import PlatformError
 from federation.errors.ledger import (
     BudgetChangeRefusedError,
@@ -64,6 +64,23 @@ class Row:
     index: int
     entry: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What one round of a study cost a dataset: under which key, by which events."""
+
+    dataset: str
+    study: StudyId
+    key: str
+    events: tuple[PrivacyEvent, ...]
+
+    @classmethod
+    def of_round(
+        cls, dataset: str, study: StudyId, run: RunId, number: int, events: Sequence[PrivacyEvent]
+    ) -> Self:
+        """Return the release of one round of a run."""
+        return cls(dataset, study, f"{run}/{number}", tuple(events))
 
 
 class Shelf(Protocol):
@@ -129,6 +146,7 @@ class Bookkeeper:
     def __init__(self, shelves: Shelves, *, verify: Verify | None = None) -> None:
         self._shelves = shelves
         self._verify = verify
+        self._entered: Library | None = None
 
     def library(self) -> Library:
         """Return every book, verified.
@@ -226,6 +244,30 @@ class Bookkeeper:
             If the key has no open reservation.
         """
         self._write(kind, dataset, study=study, key=key, at=at)
+
+    def enter(self, released: Iterable[Released], *, at: str) -> None:
+        """Write down what was released already: reserved and committed, all in one step.
+
+        Nobody asks whether it may be spent: it was. What stands committed with the same
+        events is written no second time. Between two calls, books whose head is still
+        the same are not read again; every other method reads them.
+
+        Raises
+        ------
+        LedgerEntryRefusedError
+            If a key stands for something else; nothing is written.
+        LedgerClockError
+            If the clock is behind the book; nothing is written.
+        LedgerChainBrokenError
+            If anything was changed behind the platform's back.
+        """
+        with self._shelves.transaction() as shelf:
+            found = self._entered
+            if found is None or found.head != shelf.tally():
+                found = read_library(shelf)
+            for one in released:
+                found = _enter(shelf, found, one, at)
+        self._entered = found
 
     def open_book(self, dataset: str, *, at: str) -> None:
         """Write the first entry of a dataset's book; one that has entries is left alone."""
@@ -392,11 +434,32 @@ def _entry_of(row: Row) -> Entry:
     return entry
 
 
-def _append(shelf: Shelf, found: Library, entry: Entry) -> None:
-    found.book(entry.dataset).with_entry(entry)
+def _enter(shelf: Shelf, found: Library, one: Released, at: str) -> Library:
+    """Reserve and commit as far as that was not done; return the books with it."""
+    book = found.book(one.dataset)
+    standing = book.standing().get(one.key)
+    is_same = standing is not None and (standing.study, standing.events) == (one.study, one.events)
+    if is_same and book.state_of(one.key) is EntryKind.COMMITTED:
+        return found
+    if not is_same:
+        found = _append(shelf, found, _entry_for(found, one, EntryKind.RESERVED, at))
+    return _append(shelf, found, _entry_for(found, one, EntryKind.COMMITTED, at))
+
+
+def _entry_for(found: Library, one: Released, kind: EntryKind, at: str) -> Entry:
+    events = one.events if kind is EntryKind.RESERVED else ()
+    return found.book(one.dataset).next_entry(
+        kind, dataset=one.dataset, study=one.study, key=one.key, events=events, at=at
+    )
+
+
+def _append(shelf: Shelf, found: Library, entry: Entry) -> Library:
+    """Write an entry; return the books with it."""
+    book = found.book(entry.dataset).with_entry(entry)
     row = Row(entry.dataset, entry.index, json.dumps(entry.as_json()), entry.digest)
     head = Sha256.of(f"{found.head.head}\n{row.digest}".encode())
     shelf.add(row, LedgerHead(found.head.entries + 1, head))
+    return Library({**found.books, entry.dataset: book}, (*found.heads, head))
 
 
 def _in_scope(

@@ -14,7 +14,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,17 +99,17 @@ class RegisteredSite:
     online: bool
 
 
-def register_node(address: str, public_key: bytes) -> int:
-    """Let a node in by its Flower key (PEM); return Flower's id. Repeating is harmless.
+def register_nodes(address: str, public_keys: Iterable[bytes]) -> dict[bytes, int]:
+    """Let nodes in by their Flower keys (PEM); return all Flower ids by key. Again is harmless.
 
     Raises
     ------
     FlowerRefusedError, SuperLinkUnreachableError
-        If the key is not usable, or the SuperLink does not answer.
+        If a key is not usable, or the SuperLink does not answer.
     """
     from federation.wire.flwr_internals import centre
 
-    return centre.register_node(path_of(address), public_key)
+    return centre.register_nodes(path_of(address), public_keys)
 
 
 def unregister_node(address: str, public_key: bytes) -> None:

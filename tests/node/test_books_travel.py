@@ -17,10 +17,10 @@ from federation.coordinator.home import CentreHome
 from federation.domain.ids import RunId, SiteId, StudyId
 from federation.errors.base import PlatformError
 from federation.errors.ledger import LedgerEntryRefusedError
-from federation.operations.embedded_registry import enter_release, release_books
+from federation.operations.embedded_registry import release_books
 from federation.privacy.events import Gaussian
 from federation.privacy.ledger import EntryKind
-from registry.ledger.service import enter_central_release
+from registry.ledger.service import enter_central_release, enter_release
 from tests.control.builders import NORTH, a_centre, a_node
 from tests.node.books import EVENT, STUDY, reserve
 

@@ -33,10 +33,11 @@ from federation.evidence.signing import Signer, new_key, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
 from federation.evidence.verification import PublicKey
 from federation.operations.centre_head import CentreHead
-from federation.operations.embedded_registry import audit, enter_release, release_books
+from federation.operations.embedded_registry import audit, release_books
 from federation.operations.site_losses import agree_to_loss, agreement_path
 from federation.privacy.ledger import EntryKind
 from federation.protocol.mapping import Card
+from registry.ledger.service import enter_release
 from tests.control.builders import NORTH, a_centre, a_node
 from tests.node.books import EVENT, STUDY, reserve
 

@@ -45,7 +45,7 @@ def state_of(one: "Standing") -> str:
     from federation.domain.study import StudyState
 
     if one.state is StudyState.COMPLETED:
-        return one.state.value
+        return str(one.state.value)
     state = None if one.entry is None else one.entry.state
     if state is QueueState.WAITING:
         return t(WAITING, position=one.position)

@@ -1,11 +1,13 @@
 """Tasks and replies survive the trip; anything not as agreed is a coded no."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from flwr.app.message.arraychunk import ArrayChunk
+from flwr.supercore.inflatable.inflatable_utils import ObjectPushError
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -14,6 +16,7 @@ from federation.domain.ids import RunId, Sha256, StudyId
 from federation.errors.core import InvalidValueError
 from federation.errors.rounds import (
     BundleRefusedError,
+    FlowerRefusedError,
     ModelTooLargeError,
     ReplyMalformedError,
     TaskMalformedError,
@@ -26,6 +29,7 @@ from federation.wire.flower import (
     unpack_reply,
     unpack_task,
 )
+from federation.wire.flwr_internals.calls import translated
 from federation.wire.flwr_internals.objects import CHUNK_BYTES, prepare, read_message
 from federation.wire.messages import Refused, Reply, Task, TaskKind
 
@@ -117,6 +121,11 @@ def test_task_with_one_more_record_is_refused() -> None:
     content = RecordDict({**dict(pack_task(TASK).items()), "code": ConfigRecord({"py": "x"})})
     with pytest.raises(TaskMalformedError):
         unpack_task(content, limit_bytes=LIMIT)
+
+
+def test_an_object_that_the_superlink_does_not_take_is_a_coded_no() -> None:
+    with pytest.raises(FlowerRefusedError), translated(Path("superlink.sock"), "PushObject"):
+        raise ObjectPushError("no such session")
 
 
 def test_oversize_model_is_refused() -> None:

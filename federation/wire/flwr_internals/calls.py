@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from flwr.proto.message_pb2 import PullObjectRequest
 from flwr.supercore.control import ControlHttpClient
+from flwr.supercore.inflatable.inflatable_utils import ObjectPushError
 from flwr.supercore.interceptors import (
     RuntimeTokenHttpInterceptor,
     RuntimeVersionHttpInterceptor,
@@ -175,3 +176,5 @@ def _translated(path: Path, request: str) -> Any:
         raise FlowerRefusedError(request=request, status=status) from error
     except httpx.TransportError as error:
         raise SuperLinkUnreachableError(address=str(path)) from error
+    except ObjectPushError as error:  # it has dropped the session that the object belongs to
+        raise FlowerRefusedError(request=request, status="object not taken") from error

@@ -68,6 +68,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "get_object_tree",
         "no_object_id_recompute",
     ),
+    "flwr.supercore.inflatable.inflatable_utils": ("ObjectPushError",),
     "flwr.supercore.inflatable.inflatable_protobuf_utils": ("make_push_object_fn_protobuf",),
     "flwr.supercore.interceptors": (
         "RuntimeTokenHttpInterceptor",

@@ -125,7 +125,7 @@ def test_task_with_one_more_record_is_refused() -> None:
 
 def test_an_object_that_the_superlink_does_not_take_is_a_coded_no() -> None:
     with pytest.raises(FlowerRefusedError), translated(Path("superlink.sock"), "PushObject"):
-        raise ObjectPushError("no such session")
+        raise ObjectPushError("object", 1, "session")
 
 
 def test_oversize_model_is_refused() -> None:

@@ -3,6 +3,7 @@
 import errno
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,11 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 64 KiB; skipped where one may not be mounted."""
-    folder = tmp_path / "tiny"
+@contextmanager
+def a_disk(folder: Path, *, kib: int) -> Iterator[Path]:
+    """Give a real file system of that size; skip where one may not be mounted."""
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)]
     try:
         done = subprocess.run(mount, capture_output=True, check=False)
     except OSError:
@@ -32,6 +32,13 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 64 KiB."""
+    with a_disk(tmp_path / "tiny", kib=64) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("write", [write_atomic, write_new])

@@ -32,10 +32,8 @@ from federation.errors.storage import (
 from federation.operations.store import database as module
 from federation.operations.store.database import METADATA, Database
 from tests.databases import own_schema
-from tests.machine.test_storage import tiny_disk
+from tests.machine.test_storage import a_disk
 from tests.postgres import OWNER, Server, a_killable_server
-
-__all__ = ["tiny_disk"]
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 AUDIT = AuditEvent(AuditKind.ROUND_DONE, "centre", "s.1/1", NOW)
@@ -442,13 +440,20 @@ def test_sqlite_syncs_every_commit(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_full_disk_undoes_the_transaction(tiny_disk: Path) -> None:
-    database = Database.at(tiny_disk / "centre.db")
-    filler = tiny_disk / "filler"
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system with room for the tables, and not for much more."""
+    with a_disk(tmp_path / "small", kib=1024) as folder:
+        yield folder
+
+
+def test_a_full_disk_undoes_the_transaction(small_disk: Path) -> None:
+    database = Database.at(small_disk / "centre.db")
+    filler = small_disk / "filler"
     try:
         database.make_tables()
         with pytest.raises(OSError, match="28"):
-            filler.write_bytes(b"x" * 1_000_000)
+            filler.write_bytes(b"x" * 2_000_000)
         with pytest.raises(StoreDiskFullError) as caught:
             for number in range(10_000):
                 database.attempt(AUDIT, lambda connection, n=number: mark(connection, n, "x" * 9))

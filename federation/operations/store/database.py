@@ -19,6 +19,7 @@ half-way because another one came first.
 """
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,6 +59,7 @@ Result = TypeVar("Result")
 
 METADATA = MetaData()
 
+_AGAIN_S = 0.01
 BUSY_WAIT_MS = 30_000
 """How long a writer waits for another one."""
 
@@ -325,13 +327,23 @@ def _engine(url: str) -> Engine:
 
 def _prepare_sqlite(raw: Any, _record: object) -> None:
     raw.isolation_level = None  # the driver's own BEGIN comes too late to be a lock
-    for pragma in (
-        f"busy_timeout = {BUSY_WAIT_MS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-    ):
+    raw.execute(f"PRAGMA busy_timeout = {BUSY_WAIT_MS}").close()
+    _write_ahead(raw)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         raw.execute(f"PRAGMA {pragma}").close()
+
+
+def _write_ahead(raw: Any) -> None:
+    """Switch a new file to its write-ahead log; SQLite does not wait by itself for this lock."""
+    end = time.monotonic() + BUSY_WAIT_MS / 1000
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > end:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:

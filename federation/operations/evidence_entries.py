@@ -1,6 +1,7 @@
 """Enter what was signed in the centre's evidence log at once, not only at registration."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from federation.coordinator.home import CentreHome
@@ -8,6 +9,8 @@ from federation.operations.embedded_registry import known_keys, registrar
 
 if TYPE_CHECKING:
     from registry.models.service import Registrar
+
+ACTOR = "centre"
 
 
 class EvidenceEntries:
@@ -34,7 +37,14 @@ class EvidenceEntries:
 
         self._keeper = self._keeper or registrar(self._home)
         keys = known_keys(self._home, centre=self._keeper.signer.public_key)
-        enter_statements(self._keeper.store, list(envelopes), keys=keys, signer=self._keeper.signer)
+        enter_statements(
+            self._keeper.store,
+            list(envelopes),
+            keys=keys,
+            signer=self._keeper.signer,
+            actor=ACTOR,
+            at=datetime.now(UTC),
+        )
 
 
 def log_statements(home: CentreHome, envelopes: Iterable[str]) -> None:

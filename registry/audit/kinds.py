@@ -5,6 +5,12 @@ from datetime import datetime
 from enum import Enum
 
 
+class LogKind(Enum):
+    """What was done to the log by itself. Meanings never change; new deeds get new kinds."""
+
+    STATEMENTS_LOGGED = "statements-logged"
+
+
 class RecordKind(Enum):
     """What was done to a record. Meanings never change; new deeds get new kinds."""
 

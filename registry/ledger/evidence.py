@@ -3,12 +3,15 @@
 import random
 import time
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from federation.domain.ids import Sha256
 from federation.errors.registry import BusyRegisterError, UnknownSignerError
 from federation.evidence.dsse import read_envelope
 from federation.evidence.keyring import KnownKey
 from federation.evidence.signing import Signer
+from registry.audit.kinds import LogKind, RegisterEvent
+from registry.audit.service import record as record_event
 from registry.evidence.service import append, seal
 from registry.ports import Store, Transaction, WriteConflict
 from registry.store import SqlStore
@@ -23,12 +26,24 @@ def open_log(url: str) -> Store:
 
 
 def enter_statements(
-    store: Store, envelopes: Sequence[str], *, keys: Iterable[KnownKey], signer: Signer
+    store: Store,
+    envelopes: Sequence[str],
+    *,
+    keys: Iterable[KnownKey],
+    signer: Signer,
+    actor: str,
+    at: datetime,
 ) -> None:
     """Append statements that are not yet logged, keep their signers' keys, sign the new state.
 
     The statements were verified by the caller; a registration that names them later
-    finds them by their digest.
+    finds them by their digest. One audit event, in the same transaction, says how far
+    the log grew and when.
+
+    Parameters
+    ----------
+    actor, at
+        Who enters them, and the present time, UTC.
 
     Raises
     ------
@@ -41,7 +56,11 @@ def enter_statements(
     for _ in range(TRIES):
         try:
             with store.writing() as transaction:
-                _enter(transaction, envelopes, known, signer)
+                grown = _enter(transaction, envelopes, known)
+                if grown:
+                    seal(transaction.log, signer=signer)
+                    event = _event(transaction.log.size(), grown, actor, at)
+                    record_event(event, transaction.audit, signer=signer)
             return
         except WriteConflict:
             time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311
@@ -49,11 +68,9 @@ def enter_statements(
 
 
 def _enter(
-    transaction: Transaction,
-    envelopes: Sequence[str],
-    known: dict[Sha256, KnownKey],
-    signer: Signer,
-) -> None:
+    transaction: Transaction, envelopes: Sequence[str], known: dict[Sha256, KnownKey]
+) -> int:
+    """Append what is not there yet; return by how many entries the log grew."""
     before = transaction.log.size()
     for envelope in envelopes:
         keyid = read_envelope(envelope).keyid
@@ -61,5 +78,9 @@ def _enter(
             raise UnknownSignerError(keyid=keyid)
         transaction.log.add_key(known[keyid])
     append(transaction.log, envelopes)
-    if transaction.log.size() > before:
-        seal(transaction.log, signer=signer)
+    return transaction.log.size() - before
+
+
+def _event(size: int, grown: int, actor: str, at: datetime) -> RegisterEvent:
+    details = {"log_size": str(size), "added": str(grown)}
+    return RegisterEvent(LogKind.STATEMENTS_LOGGED, actor, "log", at, details)

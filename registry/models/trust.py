@@ -58,7 +58,7 @@ def _logged_by(transaction: Transaction, digest: Sha256) -> datetime | None:
         return None
     for event in transaction.audit.events():
         match parse(event.content):
-            case {"at": str(at), "details": {"log_index": str(index), **_rest}}:
-                if int(index) > place:
+            case {"at": str(at), "details": {"log_size": str(size), **_rest}}:
+                if int(size) > place:
                     return datetime.fromisoformat(at)
     return None

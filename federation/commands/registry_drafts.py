@@ -102,9 +102,11 @@ def submit(
     role: Annotated[str, typer.Option(help=help_text("DEV or HAO", "DEV 或 HAO"))] = "HAO",
     json_: Json = False,
 ) -> None:
-    """Keep the card in the register, signed, logged and audited."""
+    """Keep the card in the register, signed, logged and audited, with its ML-BOM."""
     from datetime import UTC, datetime
 
+    from federation.operations.registry import show_entry
+    from registry.exchange.service import with_mlbom
     from registry.models.cards import submit_card, version_noun
     from registry.records.service import Records
     from registry.roles import Author, role_named
@@ -113,7 +115,13 @@ def submit(
     noun = version_noun(artefacts=keeper.artefacts, key=keeper.signer.public_key)
     records = Records(keeper.store, keeper.signer, lambda: datetime.now(UTC))
     author = Author(person, role_named(role), organisation)
-    kept = submit_card(records, noun, _read(file), author=author)
+    card = _read(file)
+    found = show_entry(home, card.entry)
+    if found.failure is not None:
+        raise found.failure
+    assert found.record is not None, "a home has the key that checks its entries"
+    card = with_mlbom(card, found.record, keeper.artefacts)
+    kept = submit_card(records, noun, card, author=author)
     if json_:
         emit({"entry": kept.id, "revision": kept.revision, "log_index": kept.log_index})
         return

@@ -41,13 +41,13 @@ def write_mlbom(card: Card) -> bytes:
     )
 
 
-def check_mlbom(content: bytes) -> None:
-    """Hold a document against the schema of CycloneDX 1.6, strictly.
+def check_mlbom(content: bytes, *, version: str = "1.6") -> None:
+    """Hold a document against the schema of a version of CycloneDX, strictly.
 
     Raises
     ------
     ExportInvalidError
-        Naming the first place that the schema refuses.
+        Naming the first place that the schema refuses, or that there is no such version.
     ExchangeUnequippedError
         If `cyclonedx-python-lib` is not installed.
     """
@@ -57,7 +57,11 @@ def check_mlbom(content: bytes) -> None:
         parse(content)
     except NotCanonicalError as error:
         raise ExportInvalidError(format=NAME, where="the document", why="not JSON") from error
-    validator = validation.JsonStrictValidator(schema.SchemaVersion.V1_6)
+    try:
+        known = schema.SchemaVersion.from_version(version)
+    except ValueError as error:
+        raise ExportInvalidError(format=NAME, where="specVersion", why="unknown") from error
+    validator = validation.JsonStrictValidator(known)
     found = validator.validate_str(content.decode("utf-8"))
     if found is not None:
         raise ExportInvalidError(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from federation.errors import PlatformError
+from federation.errors.exchange import ExportInvalidError
 from federation.errors.registry import (
     CardIncompleteError,
     ChangePlanError,
@@ -25,6 +26,7 @@ from federation.errors.registry import (
 from federation.evidence.canonical import parse
 from federation.evidence.model_version import ModelVersionState as State
 from federation.wording import Text
+from registry.exchange.mlbom import check_mlbom
 from registry.models.attributes import missing
 from registry.models.evidence_found import DeploymentFacts, VersionEvidence
 from registry.models.version_card import MAY_BE_PLANNED, RiskLevel
@@ -99,7 +101,7 @@ def only_safetensors(case: Case) -> Iterator[PlatformError]:
 
 
 def mlbom_valid(case: Case) -> Iterator[PlatformError]:
-    """T2: the bill of materials is CycloneDX and names the model file by its hash."""
+    """T2: the bill of materials is CycloneDX by its schema and has the model file's hash."""
     found = _of(case)
     if found.mlbom is None:
         yield MlBomError(why=_NO_BOM)
@@ -261,8 +263,14 @@ def _bom_problem(content: bytes, sha256: str) -> Text | None:
     main = bom.get("metadata")
     components = [*(listed if isinstance(listed, list) else [])]
     components += [main.get("component")] if isinstance(main, dict) else []
-    named = any(_names(component, sha256) for component in components)
-    return None if named else _OTHER_BOM
+    if not any(_names(component, sha256) for component in components):
+        return _OTHER_BOM
+    try:
+        check_mlbom(content, version=str(bom["specVersion"]))
+    except ExportInvalidError as error:
+        where = str(error.values["where"])
+        return Text(en=f"its schema refuses {where}", zh=f"{where} 不符其綱要")
+    return None
 
 
 def _is_recent(bom: dict[str, object]) -> bool:

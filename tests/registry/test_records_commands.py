@@ -7,10 +7,19 @@ from pathlib import Path
 import pytest
 
 from federation.commands.main import run
+from federation.coordinator.home import CentreHome
+from federation.domain.ids import Sha256
+from federation.errors import PlatformError
 from federation.evidence.canonical import canonical
 from federation.evidence.model_version import Candidate
+from federation.operations import embedded_registry
 from federation.operations import registry as operations
 from federation.operations.enrolment import init_centre
+from registry.models.cards import version_noun
+from registry.models.guards import mlbom_valid
+from registry.models.version_card import NAME
+from registry.records.moves import Case
+from registry.roles import CLOCK
 from tests.registry.builders import facts, make_centre, save_model
 
 
@@ -31,6 +40,17 @@ def entry(home: Path, tmp_path: Path) -> str:
     return operations.register_candidate(home, candidate).entry
 
 
+def mlbom_problems(home: Path, entry: str) -> list[PlatformError]:
+    """What the guard of the register has against the kept card's bill of materials."""
+    keeper = embedded_registry.registrar(CentreHome.open(home))
+    noun = version_noun(artefacts=keeper.artefacts, key=keeper.signer.public_key)
+    with keeper.store.reading() as transaction:
+        head = transaction.records.head(NAME, entry)
+        assert head is not None and noun.evidence is not None
+        evidence = noun.evidence(transaction, head)
+    return list(mlbom_valid(Case(head, evidence, datetime.now(UTC), CLOCK)))
+
+
 def trifed(home: Path, *words: str | Path) -> int:
     return run(["registry", "card", *map(str, words), "--home", str(home), "--json"])
 
@@ -48,6 +68,9 @@ def test_a_card_goes_from_file_to_register(
     assert trifed(home, "submit", file, *who, "--role", "DEV") == 0
     kept = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert kept["entry"] == entry and kept["revision"] == 1
+    (bom,) = (home / "artefacts").glob("*.mlbom.json")
+    assert Sha256.of(bom.read_bytes()).hex == bom.name.partition(".")[0]
+    assert mlbom_problems(home, entry) == []
     assert trifed(home, "submit", file, *who, "--role", "HAC") == 1
     assert trifed(home, "submit", file, *who, "--role", "CLOCK") == 1
     assert operations.audit_register(home)["records"] == 1

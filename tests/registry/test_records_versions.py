@@ -231,6 +231,7 @@ BOM = {
     "metadata": {
         "component": {
             "type": "machine-learning-model",
+            "name": "model",
             "hashes": [{"alg": "SHA-256", "content": DIGEST.hex}],
         }
     },
@@ -329,6 +330,8 @@ BROKEN: list[tuple[Callable[[Case], object], dict[str, object]]] = [
     (guards.mlbom_valid, bom_with(specVersion="1.5")),
     (guards.mlbom_valid, bom_with(specVersion="new")),
     (guards.mlbom_valid, bom_with(metadata={"component": {"type": "library"}})),
+    (guards.mlbom_valid, bom_with(specVersion="1.99")),
+    (guards.mlbom_valid, bom_with(components=[{"type": "library"}])),
     (
         guards.mlbom_valid,
         bom_with(metadata={"component": {"type": "machine-learning-model", "hashes": [7]}}),
@@ -487,6 +490,7 @@ def complete_card(centre: AiCentre, entry: str) -> VersionCard:
             "metadata": {
                 "component": {
                     "type": "machine-learning-model",
+                    "name": "model",
                     "hashes": [{"alg": "SHA-256", "content": card.model.removeprefix("sha256:")}],
                 }
             }

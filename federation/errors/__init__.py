@@ -25,8 +25,13 @@ PlatformError (base.py)
 ├── ledger.py        TF63x  the privacy book and the outbound gate
 ├── heads.py         TF648  what both sides keep of each other, lost books
 ├── registry.py      TF7xx  registry, evidence, signatures
+├── access.py        TF76x  who comes into the register, by what means, how often
 ├── exchange.py      TF78x  formats in and out of the register
-└── machine.py       TF8xx  ports, disk, clock, processes
+├── witness.py       TF795  who co-signs the evidence log
+├── machine.py       TF80x  ports, disk, clock, processes
+├── governance.py    TF83x  applications, deployments, incidents and the like
+├── evaluation.py    TF85x  federated evaluation and suppression
+└── economics.py     TF87x  economic models
 
 A code is never reused; each has a page docs/errors/CODE.md in both languages,
 and `tests/errors` fails when one is missing. `all_errors()` is the catalogue.
@@ -63,7 +68,12 @@ NOUNS = {
     "heads": "TF6",
     "registry": "TF7",
     "exchange": "TF7",
+    "access": "TF7",
+    "witness": "TF7",
     "machine": "TF8",
+    "governance": "TF8",
+    "evaluation": "TF8",
+    "economics": "TF8",
 }
 """The modules of errors and what their codes begin with."""
 

@@ -1,0 +1,283 @@
+"""An economic model as a TOML file: everything in it is named, has a source, and is checked.
+
+    title = { "zh-TW" = "...", en = "..." }
+    currency = "TWD"
+    price_year = 2026
+    perspective = "nhi"                       # or "societal"
+    thresholds = [1000000, 3000000]           # money for one QALY
+    value_set = { name = "EQ-5D-5L Taiwan (Lin 2018)", low = -1.0259, high = 1.0 }
+    [horizon]
+    cycles = 20
+    [parameters]
+    prevalence = { law = "beta", first = 30, second = 970, source = "..." }
+    cost_workup = { law = "gamma", first = 4000, second = 400, source = "...",
+                    currency = "TWD", price_year = 2026 }
+    [[strategies]]
+    name = "usual reading"
+    price = { law = "fixed", first = 0, source = "..." }
+    counts = { true_positives = 80, false_negatives = 20, true_negatives = 870,
+               false_positives = 30, source = "..." }
+    [[strategies]]
+    name = "reading with AI"
+    price = { law = "fixed", first = 150, source = "..." }
+    evaluation = "ev-2026-001"
+    [budget]
+    eligible = [100000, 100000, 100000, 100000, 100000]
+    share = [0.1, 0.2, 0.3, 0.4, 0.5]
+    sector = "hospital"
+
+A strategy with AI names an evaluation in the register; typed counts are for the
+comparator, which is the first strategy, only.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from federation.economics.budget import Sector, Uptake
+from federation.economics.diagnostic import (
+    COSTS,
+    PARAMETERS,
+    price_of,
+    sensitivity_of,
+    specificity_of,
+)
+from federation.economics.markov import Correction, Horizon
+from federation.economics.money import Money, PriceBase
+from federation.economics.parameters import (
+    TAIWAN_EQ5D5L,
+    Accuracy,
+    Law,
+    Parameter,
+    ValueSet,
+)
+from federation.errors.economics import ModelFileError
+from federation.wording import Text
+
+MAX_BYTES = 2**20
+
+_TOO_LARGE = Text(en="it is larger than 1 MiB", zh="檔案大於 1 MiB")
+_NOT_TOML = Text(en="it is not TOML in UTF-8", zh="不是 UTF-8 編碼的 TOML")
+
+Words = Annotated[str, Field(min_length=1, max_length=400)]
+Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f:]{1,80}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class GivenParameter(_Strict):
+    """A parameter as written, with where it comes from."""
+
+    law: Law
+    first: float
+    second: float = 0.0
+    source: Words
+    currency: str | None = None
+    price_year: int | None = None
+
+
+class GivenCounts(_Strict):
+    """Published counts of the comparator at its operating point."""
+
+    true_positives: int
+    false_negatives: int
+    true_negatives: int
+    false_positives: int
+    source: Words
+
+
+class GivenStrategy(_Strict):
+    """A strategy as written."""
+
+    name: Name
+    price: GivenParameter
+    evaluation: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,120}$")] | None = None
+    counts: GivenCounts | None = None
+
+
+class GivenHorizon(_Strict):
+    """How long, and what later years count."""
+
+    cycles: int
+    cycle_years: float = 1.0
+    cost_rate: float = 0.03
+    effect_rate: float = 0.03
+    correction: Correction = Correction.HALF_CYCLE
+
+
+class GivenValueSet(_Strict):
+    """Where utilities come from, and their range."""
+
+    name: Words = TAIWAN_EQ5D5L.name
+    low: float = TAIWAN_EQ5D5L.low
+    high: float = TAIWAN_EQ5D5L.high
+
+
+class GivenBudget(_Strict):
+    """Who is eligible, who is reached, and which sector pays."""
+
+    eligible: Annotated[tuple[float, ...], Field(min_length=5, max_length=5)]
+    share: Annotated[tuple[float, ...], Field(min_length=5, max_length=5)]
+    sector: Sector = Sector.HOSPITAL
+
+
+class GivenTitle(_Strict):
+    """What the model is of, in both languages."""
+
+    zh: Words = Field(alias="zh-TW")
+    en: Words
+
+
+class GivenModel(_Strict):
+    """The file."""
+
+    title: GivenTitle
+    currency: str
+    price_year: int
+    perspective: Annotated[str, Field(pattern="^(nhi|societal)$")] = "nhi"
+    thresholds: Annotated[tuple[float, ...], Field(min_length=1, max_length=200)]
+    value_set: GivenValueSet = GivenValueSet()
+    horizon: GivenHorizon
+    parameters: dict[str, GivenParameter]
+    strategies: Annotated[tuple[GivenStrategy, ...], Field(min_length=2, max_length=10)]
+    budget: GivenBudget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model ready to be computed. `parameters` has everything, by name."""
+
+    title: Text
+    base: PriceBase
+    perspective: str
+    thresholds: tuple[float, ...]
+    value_set: ValueSet
+    horizon: Horizon
+    strategies: tuple[str, ...]
+    parameters: Mapping[str, Parameter]
+    sources: Mapping[str, str]
+    evaluations: Mapping[str, str]
+    uptake: Uptake | None
+    sector: Sector
+
+
+AccuracyOf = Callable[[str, str], Accuracy]
+"""Returns the counts of an evaluation; takes the strategy's name and the evaluation's id."""
+
+
+def read_model(content: bytes, accuracy_of: AccuracyOf) -> Model:
+    """Return the model in a file.
+
+    Parameters
+    ----------
+    accuracy_of
+        Looks an evaluation up; raises `AccuracyMissingError` if it has no counts.
+
+    Raises
+    ------
+    ModelFileError
+        If it is too large, no TOML, or has unknown or missing fields; all are listed.
+    PriceBaseError, ModelValueError, AccuracyMissingError
+        If a number cannot be used.
+    """
+    given = _given(content)
+    _check_names(given)
+    base = PriceBase(given.currency, given.price_year)
+    horizon = Horizon(**given.horizon.model_dump())
+    parameters = {
+        name: _parameter(name, one, base, is_money=name in COSTS)
+        for name, one in given.parameters.items()
+    }
+    sources = {name: one.source for name, one in given.parameters.items()}
+    for one in given.strategies:
+        price = price_of(one.name)
+        parameters[price] = _parameter(price, one.price, base, is_money=True)
+        sources[price] = one.price.source
+        accuracy, source = _accuracy(one, accuracy_of)
+        se, sp = sensitivity_of(one.name), specificity_of(one.name)
+        parameters |= {se: accuracy.sensitivity(se), sp: accuracy.specificity(sp)}
+        sources |= {se: source, sp: source}
+    return Model(
+        title=Text(en=given.title.en, zh=given.title.zh),
+        base=base,
+        perspective=given.perspective,
+        thresholds=tuple(given.thresholds),
+        value_set=ValueSet(**given.value_set.model_dump()),
+        horizon=horizon,
+        strategies=tuple(one.name for one in given.strategies),
+        parameters=parameters,
+        sources=sources,
+        evaluations={one.name: one.evaluation for one in given.strategies if one.evaluation},
+        uptake=Uptake(given.budget.eligible, given.budget.share) if given.budget else None,
+        sector=given.budget.sector if given.budget else Sector.HOSPITAL,
+    )
+
+
+def _given(content: bytes) -> GivenModel:
+    if len(content) > MAX_BYTES:
+        raise ModelFileError(why=_TOO_LARGE)
+    try:
+        raw = tomllib.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ModelFileError(why=_NOT_TOML) from error
+    try:
+        return GivenModel.model_validate(raw)
+    except ValidationError as error:
+        raise ModelFileError(why=_listed(error)) from error
+
+
+def _listed(error: ValidationError) -> str:
+    lines = (".".join(map(str, one["loc"])) + f" ({one['type']})" for one in error.errors()[:20])
+    return "; ".join(lines)
+
+
+def _check_names(given: GivenModel) -> None:
+    """Refuse what is missing, unknown or twice there, and counts where evidence is needed."""
+    missing = sorted(set(PARAMETERS) - set(given.parameters))
+    unknown = sorted(set(given.parameters) - set(PARAMETERS))
+    names = [one.name for one in given.strategies]
+    wrong = [
+        one.name for one in given.strategies if (one.evaluation is None) == (one.counts is None)
+    ]
+    typed = [one.name for one in given.strategies[1:] if one.counts is not None]
+    problems = [
+        *(Text(en=f"{name} is missing", zh=f"缺少 {name}") for name in missing),
+        *(Text(en=f"{name[:40]} is unknown", zh=f"{name[:40]} 不是已知的參數") for name in unknown),
+        *(
+            Text(
+                en=f"{name} needs an evaluation, or (the first one only) counts",
+                zh=f"{name} 須有評估編號,或(僅限第一項策略)計數",
+            )
+            for name in sorted({*wrong, *typed})
+        ),
+    ]
+    if len(set(names)) < len(names):
+        problems.append(Text(en="two strategies have one name", zh="有兩項策略同名"))
+    if problems:
+        both = ("; ".join(one.en for one in problems), ";".join(one.zh for one in problems))
+        raise ModelFileError(why=Text(en=_plain(both[0]), zh=_plain(both[1])))
+
+
+def _plain(said: str) -> str:
+    """Return words in which no brace opens a field."""
+    return said.replace("{", "(").replace("}", ")")
+
+
+def _parameter(name: str, given: GivenParameter, base: PriceBase, *, is_money: bool) -> Parameter:
+    if is_money:
+        stands = PriceBase(given.currency or base.currency, given.price_year or base.year)
+        Money(given.first, stands).in_(base, name=name)
+    return Parameter(name, given.law, given.first, given.second)
+
+
+def _accuracy(given: GivenStrategy, accuracy_of: AccuracyOf) -> tuple[Accuracy, str]:
+    if given.evaluation is not None:
+        return accuracy_of(given.name, given.evaluation), f"evaluation {given.evaluation}"
+    assert given.counts is not None  # `_check_names` saw to it
+    counts = given.counts.model_dump(exclude={"source"})
+    return Accuracy(given.name, **counts), given.counts.source

@@ -27,11 +27,13 @@ PlatformError (base.py)
 ├── registry.py      TF7xx  registry, evidence, signatures
 ├── access.py        TF76x  who comes into the register, by what means, how often
 ├── exchange.py      TF78x  formats in and out of the register
+├── evidence.py      TF790  bundles, certificates, what a reader holds against them
 ├── witness.py       TF795  who co-signs the evidence log
 ├── machine.py       TF80x  ports, disk, clock, processes
 ├── governance.py    TF83x  applications, deployments, incidents and the like
 ├── evaluation.py    TF85x  federated evaluation and suppression
-└── economics.py     TF87x  economic models
+├── economics.py     TF87x  economic models
+└── impact.py        TF88x  impact studies
 
 A code is never reused; each has a page docs/errors/CODE.md in both languages,
 and `tests/errors` fails when one is missing. `all_errors()` is the catalogue.
@@ -69,11 +71,13 @@ NOUNS = {
     "registry": "TF7",
     "exchange": "TF7",
     "access": "TF7",
+    "evidence": "TF7",
     "witness": "TF7",
     "machine": "TF8",
     "governance": "TF8",
     "evaluation": "TF8",
     "economics": "TF8",
+    "impact": "TF8",
 }
 """The modules of errors and what their codes begin with."""
 

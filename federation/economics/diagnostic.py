@@ -22,6 +22,7 @@ from federation.economics.markov import Cohort, Horizon, Rewards, Totals, run_co
 from federation.economics.parameters import ValueSet
 from federation.economics.uncertainty import Draws
 from federation.errors.economics import ModelValueError
+from federation.wording import Text
 
 Floats = NDArray[np.float64]
 
@@ -40,6 +41,26 @@ HARM = "harm_false_positive"
 PARAMETERS = (*SHARES, *RATES, *COSTS, *UTILITIES, HARM)
 """What a model must know besides each strategy's price, sensitivity and specificity."""
 
+_TITLES = {
+    "prevalence": Text(en="prevalence", zh="盛行率"),
+    "rate_death_well": Text(en="death rate, well", zh="死亡率:健康"),
+    "rate_death_treated": Text(en="death rate, treated", zh="死亡率:治療中"),
+    "rate_death_missed": Text(en="death rate, missed", zh="死亡率:漏診"),
+    "rate_recovery": Text(en="recovery rate", zh="痊癒率"),
+    "rate_found": Text(en="rate of later detection", zh="後續發現率"),
+    "cost_workup": Text(en="cost of work-up", zh="確診檢查成本"),
+    "cost_well": Text(en="cost of a year, well", zh="年成本:健康"),
+    "cost_treated": Text(en="cost of a year, treated", zh="年成本:治療中"),
+    "cost_missed": Text(en="cost of a year, missed", zh="年成本:漏診"),
+    "utility_well": Text(en="utility, well", zh="效用:健康"),
+    "utility_treated": Text(en="utility, treated", zh="效用:治療中"),
+    "utility_missed": Text(en="utility, missed", zh="效用:漏診"),
+    "harm_false_positive": Text(en="harm of a false positive", zh="偽陽性之傷害"),
+    "price": Text(en="price", zh="價格"),
+    "sensitivity": Text(en="sensitivity", zh="敏感度"),
+    "specificity": Text(en="specificity", zh="特異度"),
+}
+
 Values = Mapping[str, Floats]
 """Draws of every parameter by name, each (D,)."""
 
@@ -57,6 +78,16 @@ def sensitivity_of(strategy: str) -> str:
 def specificity_of(strategy: str) -> str:
     """Return the name of a strategy's specificity."""
     return f"specificity:{strategy}"
+
+
+def title_of(parameter: str) -> Text:
+    """Return a parameter's name for people; of a strategy's, with the strategy's name."""
+    kind, found, strategy = parameter.partition(":")
+    title = _TITLES[kind]
+    if not found:
+        return title
+    plain = strategy.replace("{", "(").replace("}", ")")
+    return Text(en=f"{title.en}, {plain}", zh=f"{title.zh}:{plain}")
 
 
 @dataclass(frozen=True, slots=True)

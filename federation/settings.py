@@ -73,6 +73,11 @@ def flow_environment(
     }
 
 
+def of_centre(environment: dict[str, str], home: Path) -> dict[str, str]:
+    """Return an environment in which `centre_home` is that home."""
+    return {**environment, "TRIFED_CENTRE_HOME": str(home)}
+
+
 def prefect_server_environment(
     home: Path, *, url: str, port: int, auth: str, database: str | None
 ) -> dict[str, str]:

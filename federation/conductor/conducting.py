@@ -18,6 +18,7 @@ from pathlib import Path
 
 from federation import settings
 from federation.conductor.campaigns import CampaignKeeper, log_name
+from federation.conductor.clock import RegistryClock
 from federation.conductor.state import STATE_FILE
 from federation.coordinator.home import CentreHome
 from federation.coordinator.options import CentreOptions, PrefectMode, PrefectOptions
@@ -68,11 +69,23 @@ def serve_conductor(folder: Path) -> None:
 
 
 async def _serve(home: CentreHome) -> None:
-    stop, conductor = stop_event(), Conductor(home, CentreOptions.of(home))
+    options = CentreOptions.of(home)
+    stop, conductor = stop_event(), Conductor(home, options)
+    clock = RegistryClock(home, environment=lambda: _clock_environment(home, options))
+    turning = asyncio.ensure_future(clock.serve(stop))
     try:
         await conductor.serve(stop)
     finally:
+        stop.set()
+        await turning
         conductor.close()
+
+
+def _clock_environment(home: CentreHome, options: CentreOptions) -> dict[str, str]:
+    """Return what the register's clock runs with; the home's path is on no command line."""
+    where = prefect_address(home.folder, options.prefect) or PrefectAddress("")
+    flow = settings.flow_environment(home.folder, url=where.url or None, auth=where.auth)
+    return settings.of_centre(flow, home.folder)
 
 
 class Conductor:

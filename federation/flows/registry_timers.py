@@ -1,19 +1,24 @@
-"""The Prefect flow of the register's clock: once an hour, have it do what is due.
+"""The Prefect flow of the register's clock: have it do what is due.
 
-    registry_timers(home="/path/of/the/centre")          # now
-    hourly(home).serve(...)                              # as the centre's Prefect runs it
+    TRIFED_CENTRE_HOME=... python -m federation.flows.registry_timers    # now, as a flow run
+    hourly().serve()                             # with Prefect's own schedule and runner
 
-The body is one call; what is due, and how it is done, is `registry.timers`. Missed
-hours are made up for by the next run, and a run that comes twice finds nothing left.
-Importing this module imports Prefect.
+The centre's conductor runs it once an hour (`federation.conductor.clock`); where Prefect
+has workers of its own, `hourly` is its schedule. The body is one call; what is due, and
+how it is done, is `registry.timers`. Missed hours are made up for by the next run, and a
+run that comes twice finds nothing left. The home is the environment's, so that no path is
+on a page. Importing this module imports Prefect.
 """
 
 import logging
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from prefect import flow
 from prefect.deployments.runner import RunnerDeployment
+
+from federation import settings
 
 NAME = "registry-timers"
 EVERY = timedelta(hours=1)
@@ -24,17 +29,16 @@ Lines = list[dict[str, str]]
 
 
 @flow(name=NAME, persist_result=False)
-def registry_timers(home: str, now: str | None = None) -> dict[str, Lines]:
-    """Make the moves that are due in the register of a centre's home.
+def registry_timers(now: str | None = None) -> dict[str, Lines]:
+    """Make the moves that are due in the register of the centre's home.
 
     Parameters
     ----------
-    home
-        The centre's working folder.
     now
         The time to act at (RFC 3339), for rehearsals; the present without it.
     """
-    done = turn_clock(Path(home), datetime.fromisoformat(now) if now else datetime.now(UTC))
+    at = datetime.fromisoformat(now) if now else datetime.now(UTC)
+    done = turn_clock(settings.centre_home(), at)
     log.info("the register's clock made %d moves", len(done["moved"]))
     return done
 
@@ -60,8 +64,16 @@ def turn_clock(home: Path, now: datetime) -> dict[str, Lines]:
     return run(records, rules(noun), now=now).as_json()
 
 
-def hourly(home: Path) -> RunnerDeployment:
-    """Return the flow with its schedule, for the centre's Prefect to run."""
-    return registry_timers.to_deployment(  # type: ignore[return-value]
-        name=NAME, interval=EVERY, parameters={"home": str(home)}
-    )
+def hourly() -> RunnerDeployment:
+    """Return the flow with its schedule, for a Prefect that has workers."""
+    return registry_timers.to_deployment(name=NAME, interval=EVERY)  # type: ignore[return-value]
+
+
+def main() -> None:
+    """Turn the clock once."""
+    os.umask(0o077)
+    registry_timers()
+
+
+if __name__ == "__main__":
+    main()

@@ -275,7 +275,7 @@ def test_the_hourly_flow_turns_the_clock_of_a_real_home(tmp_path: Path) -> None:
 def test_the_schedule_is_hourly() -> None:
     from federation.flows.registry_timers import EVERY, hourly
 
-    deployment = hourly(Path("C"))
+    deployment = hourly()
     (schedule,) = deployment.schedules or ()
     assert schedule.schedule.interval == EVERY
-    assert deployment.parameters == {"home": "C"}
+    assert deployment.parameters == {}, "no path is shown on Prefect's pages"

@@ -12,82 +12,31 @@ Pure numpy.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from federation.domain.metric import Metric
-from federation.errors.core import InvalidValueError
 from federation.errors.privacy import SingleClassError
-
-GRID = 1000
-"""Scores are rounded to 1/GRID, so a histogram has GRID + 1 bins."""
+from federation.evaluation.scores import GRID, ScoreHistogram
+from federation.evaluation.sums import Counts, Floats
 
 REPLICATES = 2000
 NORMAL_975 = 1.959963984540054
 LOGIT_FROM = 0.95
 """Above this AUROC the DeLong interval is made on the logit scale and stays below 1."""
 
-Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ScoreHistogram:
-    """How many patients with and without the finding have each score.
-
-    Parameters
-    ----------
-    positives, negatives
-        int64 counts by score bin, lowest score first, both of the same length.
-
-    Raises
-    ------
-    InvalidValueError
-        If lengths differ or a count is negative.
-    """
-
-    positives: Counts
-    negatives: Counts
-
-    def __post_init__(self) -> None:
-        same = self.positives.shape == self.negatives.shape and self.positives.ndim == 1
-        if not same or (self.positives < 0).any() or (self.negatives < 0).any():
-            raise InvalidValueError(
-                field="score histogram", actual="not counts", expected="two rows of counts"
-            )
-
-    @classmethod
-    def of(cls, scores: Floats, truths: NDArray[np.bool_]) -> "ScoreHistogram":
-        """Return the histogram of scores in [0, 1], rounded to 1/1000.
-
-        Raises
-        ------
-        InvalidValueError
-            If a score is not finite or outside [0, 1].
-        """
-        if not np.isfinite(scores).all() or (scores < 0).any() or (scores > 1).any():
-            raise InvalidValueError(
-                field="scores", actual="outside [0, 1]", expected="probabilities"
-            )
-        bins = np.rint(np.asarray(scores, dtype=np.float64) * GRID).astype(np.int64)
-        truths = np.asarray(truths, dtype=bool)
-        return cls(
-            np.bincount(bins[truths], minlength=GRID + 1),
-            np.bincount(bins[~truths], minlength=GRID + 1),
-        )
-
-    @property
-    def patients(self) -> int:
-        """Return how many patients are counted."""
-        return int(self.positives.sum() + self.negatives.sum())
-
-    def check_both_classes(self) -> None:
-        """Raise SingleClassError unless there are patients with and without the finding."""
-        with_it, without = int(self.positives.sum()), int(self.negatives.sum())
-        if with_it == 0 or without == 0:
-            raise SingleClassError(positives=with_it, negatives=without)
+__all__ = [
+    "GRID",
+    "NORMAL_975",
+    "REPLICATES",
+    "ScoreHistogram",
+    "auroc",
+    "bootstrap",
+    "delong",
+    "delong_variance",
+    "placements",
+    "pooled_within_site",
+]
 
 
 def auroc(histogram: ScoreHistogram) -> float:
@@ -128,14 +77,23 @@ def delong_variance(histogram: ScoreHistogram) -> float:
     m, n = with_it.sum(), without.sum()
     if m < 2 or n < 2:
         return math.inf
-    below = np.cumsum(without) - without
-    above = m - np.cumsum(with_it)
-    of_positives = (below + without / 2) / n
-    of_negatives = (above + with_it / 2) / m
+    of_positives, of_negatives = placements(histogram)
     value = (with_it * of_positives).sum() / m
     first = (with_it * (of_positives - value) ** 2).sum() / (m - 1)
     second = (without * (of_negatives - value) ** 2).sum() / (n - 1)
     return float(first / m + second / n)
+
+
+def placements(histogram: ScoreHistogram) -> tuple[Floats, Floats]:
+    """Return for each bin the share of the other class that a case in it beats.
+
+    First that of a case with the finding (negatives below, ties by half), then that of
+    a case without (positives above). Shape (bins,) each; both classes must be there.
+    """
+    with_it, without = histogram.positives, histogram.negatives
+    below = np.cumsum(without) - without
+    above = with_it.sum() - np.cumsum(with_it)
+    return (below + without / 2) / without.sum(), (above + with_it / 2) / with_it.sum()
 
 
 def bootstrap(histogram: ScoreHistogram, *, seed: int, replicates: int = REPLICATES) -> Metric:

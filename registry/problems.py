@@ -15,6 +15,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from federation.errors import PlatformError, ProblemsFound
+from federation.errors.access import (
+    AccountKeyError,
+    AccountMissingError,
+    AccountTakenError,
+    AccountTamperedError,
+    EnrolmentRefusedError,
+    ForeignFormError,
+    IdentityRefusedError,
+    LogInNeededError,
+    LogInRefusedError,
+    LogInThrottledError,
+    RoleMissingError,
+    TokenScopeError,
+    TooManyRequestsError,
+)
 from federation.errors.registry import (
     BusyRegisterError,
     EntryNotFoundError,
@@ -49,7 +64,22 @@ STATUS: dict[type[PlatformError], HTTPStatus] = {
     MoveNotListedError: HTTPStatus.FORBIDDEN,
     SeparationError: HTTPStatus.FORBIDDEN,
     SignatureRefusedError: HTTPStatus.CONFLICT,
+    LogInRefusedError: HTTPStatus.UNAUTHORIZED,
+    LogInNeededError: HTTPStatus.UNAUTHORIZED,
+    EnrolmentRefusedError: HTTPStatus.UNAUTHORIZED,
+    IdentityRefusedError: HTTPStatus.UNAUTHORIZED,
+    LogInThrottledError: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
+    RoleMissingError: HTTPStatus.FORBIDDEN,
+    TokenScopeError: HTTPStatus.FORBIDDEN,
+    ForeignFormError: HTTPStatus.FORBIDDEN,
+    AccountMissingError: HTTPStatus.NOT_FOUND,
+    AccountTakenError: HTTPStatus.CONFLICT,
+    AccountKeyError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    AccountTamperedError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
+_BY_BEARER = (NotAllowedError, LogInNeededError)
+"""What an `Authorization` header would help against."""
 
 
 def problem_of(error: PlatformError) -> dict[str, object]:
@@ -74,13 +104,22 @@ def _plain(value: object) -> str:
 def answer(error: PlatformError, status: HTTPStatus | None = None) -> JSONResponse:
     """Return the response for an error; what has no status of its own is the sender's fault."""
     status = status or STATUS.get(type(error), HTTPStatus.UNPROCESSABLE_ENTITY)
-    headers = {"WWW-Authenticate": "Bearer"} if status is HTTPStatus.UNAUTHORIZED else None
     return JSONResponse(
         problem_of(error) | {"status": status.value},
         status_code=status,
         media_type=MEDIA_TYPE,
-        headers=headers,
+        headers=_headers(error),
     )
+
+
+def _headers(error: PlatformError) -> dict[str, str]:
+    if isinstance(error, _BY_BEARER):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, (TooManyRequestsError, LogInThrottledError)):
+        return {"Retry-After": str(error.values["seconds"])}
+    if isinstance(error, BusyRegisterError):
+        return {"Retry-After": "1"}
+    return {}
 
 
 async def answer_platform_error(_request: Request, error: Exception) -> Response:
@@ -94,6 +133,11 @@ async def answer_http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     return answer(RequestInvalidError(why=status.phrase.lower()), status)
+
+
+async def answer_unexpected(_request: Request, _error: Exception) -> Response:
+    """Answer a fault that nobody named; what it was stays in the service's own log."""
+    return answer(RequestInvalidError(why="a fault"), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 async def answer_invalid_request(_request: Request, _error: Exception) -> Response:

@@ -1,0 +1,215 @@
+"""Collect what the register knows of a dossier's items; `completeness` judges it.
+
+Which records belong to a version: those that link to it; its training run; the dataset
+cards of the data it was trained or evaluated on; and what is linked with one of these and
+with no other version (an incident of its deployment, the application of its data).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from federation.errors.registry import LogTamperedError, NotCanonicalError, RecordInvalidError
+from federation.evidence.canonical import canonical, digest_of, parse
+from federation.evidence.model_version import PrivacyStatement, Record
+from registry.certification.completeness import (
+    Completeness,
+    ItemFacts,
+    Judged,
+    completeness,
+    judged_items,
+)
+from registry.certification.dossier import SIGNED_VERSION, Dossier, Item
+from registry.certification.rule_packs import pack_named
+from registry.datasets.card import DATASET
+from registry.datasets.card import NAME as CARD
+from registry.models.version_card import NAME as VERSION
+from registry.ports import Transaction
+from registry.records.ports import RecordStore, StoredRecord
+from registry.training.run import NAME as RUN
+
+Key = tuple[str, str]
+REGISTER = "register"
+"""Who signs the record of a version: the register's own key, no person."""
+
+
+@dataclass(frozen=True, slots=True)
+class DossierEvidence:
+    """What the guards of a dossier judge: the facts of its items, and its revisions."""
+
+    dossier: Dossier
+    facts: Mapping[str, ItemFacts] = field(default_factory=dict)
+    trained_at: frozenset[str] = frozenset()
+    history: tuple[StoredRecord, ...] = ()
+
+    def at(self, now: datetime) -> Completeness:
+        """Return how the dossier stands at a time; raises `RulePackError` for an unknown pack."""
+        pack = pack_named(self.dossier.pack.id, self.dossier.pack.version)
+        return completeness(pack, self.dossier, self.facts, trained_at=self.trained_at, now=now)
+
+    def judged(self, now: datetime) -> dict[str, Judged]:
+        """Return every item by its id; raises `RulePackError` for an unknown pack."""
+        pack = pack_named(self.dossier.pack.id, self.dossier.pack.version)
+        return judged_items(pack, self.dossier, self.facts, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """The signed record of the dossier's version, and the records that belong to it."""
+
+    signed: Record | None
+    log_index: int = -1
+    own: frozenset[Key] = field(default_factory=frozenset)
+
+    @property
+    def trained_at(self) -> frozenset[str]:
+        parts = self.signed.participants if self.signed else ()
+        return frozenset(part.site for part in parts)
+
+
+def collect(transaction: Transaction, record: StoredRecord) -> DossierEvidence:
+    """Return what the register knows of everything a dossier names."""
+    dossier = Dossier.model_validate_json(canonical(dict(record.body)))
+    version = _version(transaction, dossier.entry)
+    return DossierEvidence(
+        dossier,
+        {item.id: _facts(transaction, item, dossier, version) for item in dossier.items},
+        version.trained_at,
+        tuple(transaction.records.history(record.noun, record.id)),
+    )
+
+
+def belonging(transaction: Transaction, entry: str) -> list[Key]:
+    """Return noun and id of every record that belongs to a version, in their order."""
+    return sorted(_version(transaction, entry).own)
+
+
+def _version(transaction: Transaction, entry: str) -> _Version:
+    stored = transaction.models.get(entry)
+    if stored is None:
+        return _Version(None)
+    try:
+        signed = Record.from_json(stored.record.encode())
+    except (NotCanonicalError, RecordInvalidError) as error:
+        raise LogTamperedError(item=f"entry {entry}", why="it cannot be read") from error
+    return _Version(signed, stored.log_index, _own(transaction.records, entry, signed))
+
+
+def _own(records: RecordStore, entry: str, signed: Record) -> frozenset[Key]:
+    near = {_key(one) for one in records.linking(VERSION, entry)}
+    near |= {(VERSION, entry), (RUN, signed.run)}
+    data = [part.dataset_digest for part in signed.participants]
+    near |= {_key(one) for digest in data for one in records.linking(DATASET, digest, by=CARD)}
+    near |= {
+        (link.noun, link.id)
+        for noun, id in tuple(near)
+        for link in records.links_of(noun, id)
+        if link.noun == CARD
+    }
+    around = {
+        other
+        for noun, id in near - {(VERSION, entry)}
+        for other in _around(records, noun, id)
+        if _versions_of(records, other) <= {entry}
+    }
+    return frozenset(near | around)
+
+
+def _around(records: RecordStore, noun: str, id: str) -> Iterable[Key]:
+    yield from (_key(one) for one in records.linking(noun, id))
+    yield from ((link.noun, link.id) for link in records.links_of(noun, id))
+
+
+def _versions_of(records: RecordStore, key: Key) -> set[str]:
+    return {link.id for link in records.links_of(*key) if link.noun == VERSION}
+
+
+def _key(record: StoredRecord) -> Key:
+    return record.noun, record.id
+
+
+def _facts(transaction: Transaction, item: Item, dossier: Dossier, version: _Version) -> ItemFacts:
+    if item.noun == SIGNED_VERSION:
+        return _facts_of_signed(item, dossier, version)
+    record = transaction.records.revision(item.noun, item.record, item.revision)
+    head = transaction.records.head(item.noun, item.record)
+    if record is None or head is None:
+        return ItemFacts(as_recorded=False, of_version=False)
+    said = (item.sha256, item.signer, item.signed_at, item.log_index)
+    kept = (record.digest, record.author.person, record.at, record.log_index)
+    body = record.body
+    return ItemFacts(
+        as_recorded=said == kept and head.digest == record.digest,
+        of_version=(item.noun, item.record) in version.own,
+        state=head.state,
+        valid_until=_text(body, "valid_until"),
+        dimension=_text(body, "dimension"),
+        sites=_sites(body),
+        disjoint=body.get("disjointness") is not None,
+        attributes=frozenset(_names(body, "attributes")),
+        mlbom=body.get("mlbom") is not None,
+        document=_text(body, "document"),
+    )
+
+
+def _facts_of_signed(item: Item, dossier: Dossier, version: _Version) -> ItemFacts:
+    signed = version.signed
+    if signed is None:
+        return ItemFacts(as_recorded=False, of_version=False)
+    said = (item.sha256, item.signer, item.signed_at, item.log_index, item.revision)
+    kept = (signed.digest, REGISTER, signed.created, version.log_index, 1)
+    private = {one.site for one in signed.privacy if isinstance(one, PrivacyStatement)}
+    return ItemFacts(
+        as_recorded=said == kept,
+        of_version=item.record == dossier.entry,
+        state=signed.state,
+        privacy=version.trained_at <= private,
+    )
+
+
+def item_of(record: StoredRecord, *, id: str) -> Item:
+    """Return the item that names a revision as the register has it."""
+    return Item(
+        id=id,
+        noun=record.noun,
+        record=record.id,
+        revision=record.revision,
+        sha256=record.digest,
+        signer=record.author.person,
+        signed_at=record.at,
+        log_index=record.log_index,
+    )
+
+
+def signed_item(transaction: Transaction, entry: str, *, id: str) -> Item | None:
+    """Return the item that names a version's signed record, None if there is no such entry."""
+    stored = transaction.models.get(entry)
+    if stored is None:
+        return None
+    record = parse(stored.record)
+    assert isinstance(record, dict)  # the register wrote it
+    return Item(
+        id=id,
+        noun=SIGNED_VERSION,
+        record=entry,
+        revision=1,
+        sha256=digest_of(record),
+        signer=REGISTER,
+        signed_at=str(record["created"]),
+        log_index=stored.log_index,
+    )
+
+
+def _sites(body: Mapping[str, object]) -> frozenset[str]:
+    one = _text(body, "site")
+    return frozenset(_names(body, "sites")) | ({one} if one else frozenset())
+
+
+def _text(body: Mapping[str, object], name: str) -> str | None:
+    value = body.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _names(body: Mapping[str, object], name: str) -> list[str]:
+    value = body.get(name)
+    return [str(one) for one in value] if isinstance(value, list | dict) else []

@@ -1,0 +1,475 @@
+"""Each rule that holds a move back, broken once; and each noun's way from first to last state."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from federation.errors import PlatformError, ProblemsFound
+from federation.errors.evidence_nouns import (
+    BlindingError,
+    DataGuardError,
+    EvaluationGuardError,
+    PaymentGuardError,
+    RunDisagreesError,
+    StudyGuardError,
+)
+from registry import datasets, evaluations, impact, reimbursement, training
+from registry.auditing import audit_log
+from registry.models.cards import new_card, submit_card, version_noun
+from registry.records.service import Records
+from registry.records.shapes import Noun
+from registry.roles import Role
+from tests.registry.builders import Centre, candidate
+from tests.registry.nouns_b.bodies import (
+    BOTH,
+    CUT,
+    DIGEST,
+    ENTRY,
+    IRB,
+    OTHER,
+    OTHER_ENTRY,
+    REGISTRATION,
+    dataset_card,
+    evaluation,
+    impact_study,
+    move,
+    payment,
+    person,
+    put,
+    result,
+    results,
+    training_run,
+)
+from tests.registry.record_builders import Desk, TurnableClock
+
+DST, HAC, SEC = person(Role.DST), person(Role.HAC), person(Role.SEC)
+VAL_E, VAL_A, RAI_A = person(Role.VAL_E), person(Role.VAL_A), person(Role.RAI_A)
+DEV, IRB_1, IMP_P, IMP_S = (person(role) for role in (Role.DEV, Role.IRB, Role.IMP_P, Role.IMP_S))
+NHI_S, NHI_C, TFD = person(Role.NHI_S), person(Role.NHI_C), person(Role.TFD)
+
+
+def refused(desk: Desk, noun: Noun[Any], id: str, number: str, *signers: Any) -> list[type]:
+    """Return the kinds of what holds a move back."""
+    with pytest.raises(PlatformError) as found:
+        move(desk, noun, id, number, *signers)
+    error = found.value
+    return [type(one) for one in (error.problems if isinstance(error, ProblemsFound) else [error])]
+
+
+def logged(desk: Desk, id: str = "lamp") -> str:
+    """Put any statement into the log; return its envelope's digest."""
+    record = put(desk, datasets.NOUN, id, dataset_card(), DST)
+    with desk.records.store.reading() as transaction:
+        return str(transaction.log.entry(record.log_index).envelope_digest)
+
+
+# dataset cards
+
+CARDS: list[tuple[str, dict[str, Any]]] = [
+    ("expired ethics", {"ethics_expires": "2026-08-30"}),
+    (
+        "a list of the future",
+        {"opt_out": dataset_card()["opt_out"] | {"applied_at": "2026-09-02T00:00:00Z"}},
+    ),
+    (
+        "opt-outs that changed the data",
+        {
+            "opt_out": dataset_card()["opt_out"]
+            | {"representativeness": {"smd": {"age": 0.3}, "psi": 0.1}}
+        },
+    ),
+    ("data of the future", {"period": {"begin": "2020-01-01", "end": "2026-12-31"}}),
+    (
+        "nobody",
+        {
+            "patients": 0,
+            "sex": {"total": None, "cells": []},
+            "age_band": {"total": None, "cells": []},
+            "region": {"total": None, "cells": []},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize("changes", [one for _, one in CARDS], ids=[name for name, _ in CARDS])
+def test_data_are_not_used_under_a_bad_card(desk: Desk, changes: dict[str, Any]) -> None:
+    put(desk, datasets.NOUN, "card", dataset_card(**changes), DST)
+    assert refused(desk, datasets.NOUN, "card", "D1", HAC) == [DataGuardError]
+
+
+def test_changed_data_are_used_where_somebody_says_why(desk: Desk) -> None:
+    changed = {"representativeness": {"smd": {"age": 0.3}, "psi": 0.1}, "accepted": BOTH}
+    card = dataset_card(opt_out=dataset_card()["opt_out"] | changed)
+    put(desk, datasets.NOUN, "card", card, DST)
+    assert move(desk, datasets.NOUN, "card", "D1", HAC).state == "in-use"
+
+
+def test_a_card_goes_from_draft_to_destroyed(desk: Desk) -> None:
+    put(desk, datasets.NOUN, "card", dataset_card(), DST)
+    move(desk, datasets.NOUN, "card", "D1", IRB_1)
+    assert move(desk, datasets.NOUN, "card", "D2", HAC).state == "withdrawn"
+    assert move(desk, datasets.NOUN, "card", "D4", DST, SEC).state == "destroyed"
+    audit_log(desk.records.store, key=desk.signer.public_key)
+
+
+# training runs
+
+
+def test_a_run_that_agrees_with_the_signed_version_is_verified(
+    with_version: tuple[Desk, str],
+) -> None:
+    desk, entry = with_version
+    body = training_run(versions=[entry], outputs=[_weights(desk, entry)], attestation=logged(desk))
+    put(desk, training.NOUN, "cxr-2026.1", body, DEV)
+    assert move(desk, training.NOUN, "cxr-2026.1", "R1", VAL_E).state == "verified"
+    assert move(desk, training.NOUN, "cxr-2026.1", "R2", RAI_A).state == "disputed"
+    put(desk, training.NOUN, "cxr-2026.1", body | {"hardware": "4 GPUs"}, DEV)
+    assert move(desk, training.NOUN, "cxr-2026.1", "R3", VAL_E).state == "verified"
+
+
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    ("study_digest", {"study_digest": OTHER}),
+    ("code_digest", {"code_digest": OTHER}),
+    ("packages_digest", {"packages_digest": OTHER}),
+    ("outputs", {"outputs": [OTHER]}),
+    ("versions", {"versions": [OTHER_ENTRY]}),
+    ("attestation", {"attestation": OTHER}),
+    (
+        "participants",
+        {
+            "participants": [
+                part | {"dataset_digest": OTHER} for part in training_run()["participants"]
+            ]
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("field", "changes"), WRONG, ids=[name for name, _ in WRONG])
+def test_a_run_that_says_otherwise_is_not_verified(
+    with_version: tuple[Desk, str], field: str, changes: dict[str, Any]
+) -> None:
+    desk, entry = with_version
+    good = {"versions": [entry], "outputs": [_weights(desk, entry)], "attestation": logged(desk)}
+    put(desk, training.NOUN, "cxr-2026.1", training_run(**(good | changes)), DEV)
+    with pytest.raises(RunDisagreesError, match=field):
+        move(desk, training.NOUN, "cxr-2026.1", "R1", VAL_E)
+
+
+def test_a_run_recorded_under_another_name_is_not_verified(with_version: tuple[Desk, str]) -> None:
+    desk, entry = with_version
+    body = training_run(versions=[entry], outputs=[_weights(desk, entry)], attestation=logged(desk))
+    put(desk, training.NOUN, "cxr-2026.2", body, DEV)
+    with pytest.raises(RunDisagreesError, match=r"cxr-2026\.2"):
+        move(desk, training.NOUN, "cxr-2026.2", "R1", VAL_E)
+
+
+def _weights(desk: Desk, entry: str) -> str:
+    from federation.evidence.model_version import Record
+
+    with desk.records.store.reading() as transaction:
+        stored = transaction.models.get(entry)
+    assert stored is not None
+    return Record.from_json(stored.record.encode()).model.sha256
+
+
+# evaluations
+
+
+def planned(desk: Desk, **changes: Any) -> None:
+    put(desk, evaluations.NOUN, "ev", evaluation(**changes), VAL_E)
+    move(desk, evaluations.NOUN, "ev", "E1", VAL_A)
+
+
+def test_an_evaluation_is_planned_logged_run_and_judged(desk: Desk) -> None:
+    planned(desk)
+    put(desk, evaluations.NOUN, "ev", evaluation() | results(attestation=logged(desk)), VAL_E)
+    assert move(desk, evaluations.NOUN, "ev", "E2", VAL_A).state == "judged"
+
+
+def test_results_before_the_logged_protocol_hold_it_back_for_ever(desk: Desk) -> None:
+    put(desk, evaluations.NOUN, "ev", evaluation() | results(), VAL_E)
+    put(desk, evaluations.NOUN, "ev", evaluation(), VAL_E)
+    assert refused(desk, evaluations.NOUN, "ev", "E1", VAL_A) == [EvaluationGuardError]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"protocol_hash": OTHER},
+        {"thresholds": [evaluation()["thresholds"][0] | {"at_least": 0.5}]},
+        {"sites": ["yilan-4"]},
+        {"entry": OTHER_ENTRY},
+        {"dimension": "calibration"},
+    ],
+    ids=lambda one: next(iter(one)),
+)
+def test_a_plan_changed_after_it_was_logged_holds_the_result_back(
+    desk: Desk, changes: dict[str, Any]
+) -> None:
+    planned(desk)
+    done = evaluation(**changes) | results(attestation=logged(desk))
+    put(desk, evaluations.NOUN, "ev", done, VAL_E)
+    with pytest.raises(EvaluationGuardError, match=next(iter(changes))):
+        move(desk, evaluations.NOUN, "ev", "E2", VAL_A)
+
+
+def test_an_evaluation_without_results_is_not_judged(desk: Desk) -> None:
+    planned(desk)
+    kinds = refused(desk, evaluations.NOUN, "ev", "E2", VAL_A)
+    assert set(kinds) == {EvaluationGuardError} and len(kinds) == 4  # none, two sites, no pass
+
+
+def test_a_site_whose_statement_is_not_in_the_log_holds_it_back(desk: Desk) -> None:
+    planned(desk)
+    put(desk, evaluations.NOUN, "ev", evaluation() | results(attestation=OTHER), VAL_E)
+    assert len(refused(desk, evaluations.NOUN, "ev", "E2", VAL_A)) == 2
+
+
+def test_data_that_may_not_be_used_hold_the_plan_back(desk: Desk) -> None:
+    put(desk, datasets.NOUN, "card", dataset_card(), DST)
+    put(desk, evaluations.NOUN, "ev", evaluation(dataset_cards=["card", "no-such"]), VAL_E)
+    assert len(refused(desk, evaluations.NOUN, "ev", "E1", VAL_A)) == 2
+    put(desk, evaluations.NOUN, "ev", evaluation(dataset_cards=["card"]), VAL_E)
+    move(desk, datasets.NOUN, "card", "D1", HAC)
+    assert move(desk, evaluations.NOUN, "ev", "E1", VAL_A).state == "logged"
+
+
+def test_the_guards_of_versions_read_evaluations_as_they_are_written_here(centre: Centre) -> None:
+    stored, _ = centre.registrar.register(candidate(centre), actor="centre")
+    clock = TurnableClock()
+    desk = Desk(Records(centre.registrar.store, centre.signer, clock), clock, centre.signer)
+    card = new_card(centre.registrar.store, stored.entry)
+    noun = version_noun(artefacts=centre.registrar.artefacts, key=centre.signer.public_key)
+    record = submit_card(desk.records, noun, card, author=DEV)
+    put(desk, evaluations.NOUN, "ev", evaluation(entry=stored.entry), VAL_E)
+    move(desk, evaluations.NOUN, "ev", "E1", VAL_A)
+    done = evaluation(entry=stored.entry) | results(attestation=logged(desk))
+    put(desk, evaluations.NOUN, "ev", done, VAL_E)
+    with desk.records.store.reading() as transaction:
+        (open_,) = noun.evidence(transaction, record).evaluations  # type: ignore[attr-defined]
+    assert not open_.has_results, "nobody judged it yet"
+    move(desk, evaluations.NOUN, "ev", "E2", VAL_A)
+    with desk.records.store.reading() as transaction:
+        (found,) = noun.evidence(transaction, record).evaluations  # type: ignore[attr-defined]
+    assert (found.dimension, found.patients) == ("discrimination", 120)
+    assert found.sites == {"yilan-4", "hualien-9"}
+    assert found.passed and found.disjoint and found.planned_first and found.has_results
+
+
+def test_a_missed_threshold_needs_its_acceptance_by_the_reviewer_too(desk: Desk) -> None:
+    planned(desk)
+    missed = evaluation() | results(passed=False, attestation=logged(desk))
+    put(desk, evaluations.NOUN, "ev", missed, VAL_E)
+    assert refused(desk, evaluations.NOUN, "ev", "E2", VAL_A) == [EvaluationGuardError]
+    assert refused(desk, evaluations.NOUN, "ev", "E3", VAL_A) == [EvaluationGuardError]
+    put(desk, evaluations.NOUN, "ev", missed | {"acceptance": BOTH}, VAL_E)
+    assert refused(desk, evaluations.NOUN, "ev", "E2", VAL_A) == [EvaluationGuardError]
+    assert move(desk, evaluations.NOUN, "ev", "E3", VAL_A, RAI_A).state == "accepted"
+
+
+def test_a_result_without_a_logged_protocol_is_never_judged(desk: Desk) -> None:
+    from tests.registry.nouns_b.test_every_noun import starting_in
+
+    there = starting_in(evaluations.NOUN, evaluations.noun.EvaluationState.LOGGED)
+    put(desk, there, "ev", evaluation() | results(attestation=logged(desk)), VAL_E)
+    with pytest.raises(EvaluationGuardError, match="logged first"):
+        move(desk, there, "ev", "E2", VAL_A)
+
+
+# impact studies
+
+READY = {"irb": IRB, "registration": REGISTRATION, "randomisation_hash": DIGEST}
+LOCKED = READY | {"sap_hash": DIGEST, "data_cuts": [CUT]}
+
+
+def study(desk: Desk, body: dict[str, Any], author: Any = IMP_P) -> None:
+    put(desk, impact.NOUN, "study", body, author)
+
+
+def running(desk: Desk, **changes: Any) -> None:
+    study(desk, impact_study(**(READY | changes)))
+    move(desk, impact.NOUN, "study", "I1", IMP_P)
+    move(desk, impact.NOUN, "study", "I2", IRB_1)
+    move(desk, impact.NOUN, "study", "I3", IMP_P, HAC)
+
+
+def test_a_study_goes_from_protocol_to_report(desk: Desk) -> None:
+    running(desk)
+    study(desk, impact_study(**LOCKED))
+    move(desk, impact.NOUN, "study", "I4", IMP_P)
+    done = LOCKED | {"results": [result()]}
+    study(desk, impact_study(**done), IMP_S)
+    assert move(desk, impact.NOUN, "study", "I5", IMP_S).state == "analysed"
+    told = done | {"harms": [{"kind": "none seen", "patients": 0}], "report": OTHER}
+    study(desk, impact_study(**told))
+    assert move(desk, impact.NOUN, "study", "I6", IMP_P, VAL_A).state == "reported"
+    audit_log(desk.records.store, key=desk.signer.public_key)
+
+
+@pytest.mark.parametrize(
+    "lacks",
+    [{"irb": None}, {"irb": IRB | {"expires": "2026-08-30"}}, {"registration": None}],
+    ids=["no approval", "expired approval", "no public registration"],
+)
+def test_the_ethics_board_registers_no_study_that_lacks(desk: Desk, lacks: dict[str, Any]) -> None:
+    study(desk, impact_study(**(READY | lacks)))
+    move(desk, impact.NOUN, "study", "I1", IMP_P)
+    assert refused(desk, impact.NOUN, "study", "I2", IRB_1) == [StudyGuardError]
+
+
+def test_a_randomised_study_needs_its_list_before_it_starts(desk: Desk) -> None:
+    study(desk, impact_study(**(READY | {"randomisation_hash": None})))
+    move(desk, impact.NOUN, "study", "I1", IMP_P)
+    move(desk, impact.NOUN, "study", "I2", IRB_1)
+    assert refused(desk, impact.NOUN, "study", "I3", IMP_P) == [StudyGuardError]
+    study(desk, impact_study(**(READY | {"randomisation_hash": None, "design": "before-after"})))
+    assert move(desk, impact.NOUN, "study", "I3", IMP_P, HAC).state == "running"
+
+
+def test_data_are_not_locked_without_plan_and_cut(desk: Desk) -> None:
+    running(desk)
+    assert refused(desk, impact.NOUN, "study", "I4", IMP_P) == [StudyGuardError] * 2
+
+
+def test_a_statistician_who_acts_before_the_plan_is_logged_breaks_the_blinding(desk: Desk) -> None:
+    study(desk, impact_study(**READY), IMP_S)
+    study(desk, impact_study(**READY))
+    assert refused(desk, impact.NOUN, "study", "I1", IMP_P) == [BlindingError]
+    study(desk, impact_study(**LOCKED))
+    assert refused(desk, impact.NOUN, "study", "I1", IMP_P) == [BlindingError], "for ever"
+
+
+def test_results_before_the_lock_break_the_blinding(desk: Desk) -> None:
+    running(desk)
+    study(desk, impact_study(**LOCKED, results=[result()]))
+    study(desk, impact_study(**LOCKED))
+    assert refused(desk, impact.NOUN, "study", "I4", IMP_P) == [BlindingError]
+
+
+def test_a_plan_changed_after_the_lock_breaks_the_blinding(desk: Desk) -> None:
+    running(desk)
+    study(desk, impact_study(**LOCKED))
+    move(desk, impact.NOUN, "study", "I4", IMP_P)
+    other = LOCKED | {"sap_hash": OTHER, "results": [result(plan=OTHER)]}
+    study(desk, impact_study(**other), IMP_S)
+    assert refused(desk, impact.NOUN, "study", "I5", IMP_S) == [BlindingError]
+
+
+def test_an_analysis_without_its_primary_result_is_not_done(desk: Desk) -> None:
+    running(desk)
+    study(desk, impact_study(**LOCKED))
+    move(desk, impact.NOUN, "study", "I4", IMP_P)
+    assert refused(desk, impact.NOUN, "study", "I5", IMP_S) == [StudyGuardError]
+    study(desk, impact_study(**LOCKED, results=[result()]), IMP_S)
+    move(desk, impact.NOUN, "study", "I5", IMP_S)
+    assert refused(desk, impact.NOUN, "study", "I6", IMP_P) == [StudyGuardError] * 2
+
+
+# reimbursement
+
+
+def licensed(desk: Desk, entry: str = ENTRY, state: str = "licensed") -> None:
+    """A dossier and a reported study, put straight into their last states."""
+    from registry.certification.noun import NOUN, DossierState
+    from registry.impact.noun import StudyState
+    from tests.registry.nouns_b.bodies import dossier
+    from tests.registry.nouns_b.test_every_noun import starting_in
+
+    put(desk, starting_in(NOUN, DossierState(state)), "dossier-1", dossier(entry=entry), DEV)
+    there = starting_in(impact.NOUN, StudyState.REPORTED)
+    put(desk, there, "study-1", impact_study(), IMP_P)
+    put(desk, there, "study-2", impact_study(entry=OTHER_ENTRY), IMP_P)
+
+
+def paid(desk: Desk, **changes: Any) -> None:
+    put(desk, reimbursement.NOUN, "pay", payment(**changes), DEV)
+
+
+def at_hta(desk: Desk, **changes: Any) -> None:
+    licensed(desk)
+    paid(desk, **changes)
+    move(desk, reimbursement.NOUN, "pay", "P1", DEV)
+
+
+EVIDENCE = [
+    {"topic": topic, "study": "study-1"} for topic in ("quality", "efficiency", "staff-burden")
+]
+AGAIN = {"reassessment": {"report": DIGEST, "date": "2028-08-01", "reference": "HTR 117-1"}}
+
+
+def test_a_payment_is_provisional_for_two_years_and_then_listed(desk: Desk) -> None:
+    at_hta(desk)
+    move(desk, reimbursement.NOUN, "pay", "P2", NHI_S, NHI_C)
+    move(desk, reimbursement.NOUN, "pay", "P3", NHI_S)
+    put(desk, reimbursement.NOUN, "pay", payment(evidence=EVIDENCE, **AGAIN), DEV)
+    assert move(desk, reimbursement.NOUN, "pay", "P4", NHI_S, NHI_C).state == "listed"
+    assert move(desk, reimbursement.NOUN, "pay", "P7", NHI_S).state == "htr"
+    limited = payment(evidence=EVIDENCE, restriction=BOTH, **AGAIN)
+    put(desk, reimbursement.NOUN, "pay", limited, DEV)
+    assert move(desk, reimbursement.NOUN, "pay", "P5", NHI_S, NHI_C).state == "restricted"
+    move(desk, reimbursement.NOUN, "pay", "P7", NHI_S)
+    assert move(desk, reimbursement.NOUN, "pay", "P6", NHI_S, NHI_C).state == "exited"
+    audit_log(desk.records.store, key=desk.signer.public_key)
+
+
+@pytest.mark.parametrize(("entry", "state"), [(OTHER_ENTRY, "licensed"), (ENTRY, "submitted")])
+def test_nothing_is_asked_for_without_this_versions_licence(
+    desk: Desk, entry: str, state: str
+) -> None:
+    licensed(desk, entry, state)
+    paid(desk)
+    assert refused(desk, reimbursement.NOUN, "pay", "P1", DEV) == [PaymentGuardError]
+
+
+@pytest.mark.parametrize(
+    "lacks",
+    [{"assessment": None}, {"tariff": None}, {"start": None, "end": None}, {"monitoring": None}],
+    ids=lambda one: next(iter(one)),
+)
+def test_no_provisional_payment_without(desk: Desk, lacks: dict[str, Any]) -> None:
+    at_hta(desk, **lacks)
+    assert refused(desk, reimbursement.NOUN, "pay", "P2", NHI_S) == [PaymentGuardError]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "missing"),
+    [
+        ([], 3),
+        (EVIDENCE[:2], 1),
+        ([one | {"study": "study-2"} for one in EVIDENCE], 3),
+        ([one | {"study": "no-such"} for one in EVIDENCE], 3),
+    ],
+    ids=["none", "no staff burden", "of another version", "of no study"],
+)
+def test_nothing_is_listed_without_quality_efficiency_and_burden(
+    desk: Desk, evidence: list[Any], missing: int
+) -> None:
+    at_hta(desk)
+    move(desk, reimbursement.NOUN, "pay", "P2", NHI_S, NHI_C)
+    move(desk, reimbursement.NOUN, "pay", "P3", NHI_S)
+    put(desk, reimbursement.NOUN, "pay", payment(evidence=evidence, **AGAIN), DEV)
+    kinds = refused(desk, reimbursement.NOUN, "pay", "P4", NHI_S)
+    assert kinds == [PaymentGuardError] * missing
+
+
+def test_the_insurer_writes_the_terms_and_no_other_house_does(desk: Desk) -> None:
+    licensed(desk)
+    paid(desk, tariff=None, start=None, end=None)
+    move(desk, reimbursement.NOUN, "pay", "P1", DEV)
+    put(desk, reimbursement.NOUN, "pay", payment(), NHI_S)
+    staff = person(Role.NHI_S, "another")
+    assert move(desk, reimbursement.NOUN, "pay", "P2", staff, NHI_C).state == "provisional"
+    put(desk, reimbursement.NOUN, "other", payment(), DEV)
+    stranger = replace(person(Role.DEV, "stranger"), organisation="Other Works")
+    put(desk, reimbursement.NOUN, "other", payment(), stranger)
+    assert refused(desk, reimbursement.NOUN, "other", "P1", DEV) == [PaymentGuardError]
+
+
+def test_a_decision_at_the_end_needs_the_reassessment(desk: Desk) -> None:
+    at_hta(desk)
+    move(desk, reimbursement.NOUN, "pay", "P2", NHI_S, NHI_C)
+    move(desk, reimbursement.NOUN, "pay", "P3", NHI_S)
+    for number, missing in (("P4", 4), ("P5", 2), ("P6", 1)):
+        assert len(refused(desk, reimbursement.NOUN, "pay", number, NHI_S)) == missing

@@ -1,36 +1,39 @@
 """Find what was changed behind the registry's back: every stored thing against what was signed.
 
-1. Log entries: their digests, the Merkle hashes over them, no gap.
-2. Checkpoints: signed by the centre, each root is the root over that many
-   entries; the newest covers all. A checkpoint kept elsewhere (`seen`) must be
-   a beginning of this log, or it was rolled back or forked.
-3. Model versions: each is word for word what its log entry says, and every
-   signed record of the log is there.
-4. Records of every noun: each revision is word for word what its log entry says,
-   none is missing, and the newest is the one that is shown.
-5. The audit trail: unbroken, and one event for every version and every revision.
+1. The log: entries, hashes, checkpoints, keys (`registry.evidence.checks`). A checkpoint
+   kept elsewhere (`seen`) must be a beginning of this log, or it was rolled back or forked.
+2. Model versions: each is word for word what its log entry says, made from the
+   candidate it names, and every signed record of the log is there.
+3. Records of every noun: each revision is word for word what its log entry says,
+   none is missing, and the newest is the one that is shown and found.
+4. Witnesses' signatures: each fits its checkpoint under a key the witness had.
+5. The audit trail: unbroken, and one event for every version, revision, co-signature
+   and growth of the log.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from federation.domain.audit import AuditKind
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
 from federation.errors.registry import LogTamperedError
-from federation.evidence import merkle
 from federation.evidence.canonical import canonical
-from federation.evidence.checkpoint import Checkpoint, verify_checkpoint
-from federation.evidence.inclusion import origin_of
-from federation.evidence.model_version import LoggedStatement, Record
+from federation.evidence.model_version import Candidate, LoggedStatement, Record
 from federation.evidence.statements import PredicateType
 from federation.evidence.verification import PublicKey, verify_envelope
+from federation.evidence.witness import cosigners, with_cosignatures
+from registry.audit.kinds import LogKind
 from registry.audit.service import verify_trail
-from registry.evidence.ports import EvidenceLog
+from registry.evidence.checks import VerifiedLog, verify_log
+from registry.models.numbers import model_id
 from registry.models.ports import StoredVersion
 from registry.ports import Store, Transaction
 from registry.records.checks import verify_records
-from registry.records.statements import predicate_uri
+from registry.records.ports import Found
+from registry.records.shapes import Noun
+from registry.witnesses.service import WitnessDeed, known_witnesses
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Audited:
     versions: int
     events: int
     records: int = 0
+    cosignatures: int = 0
 
     def as_json(self) -> dict[str, int]:
         """Return the counts as JSON."""
@@ -51,10 +55,17 @@ class Audited:
             "versions": self.versions,
             "events": self.events,
             "records": self.records,
+            "cosignatures": self.cosignatures,
         }
 
 
-def audit_log(store: Store, *, key: PublicKey, seen: Iterable[str] = ()) -> Audited:
+def audit_log(
+    store: Store,
+    *,
+    key: PublicKey,
+    seen: Iterable[str] = (),
+    nouns: Sequence[Noun[Any]] | None = None,
+) -> Audited:
     """Return what was checked if all of it is what was signed.
 
     Parameters
@@ -63,90 +74,60 @@ def audit_log(store: Store, *, key: PublicKey, seen: Iterable[str] = ()) -> Audi
         The centre's evidence key.
     seen
         Signed checkpoints kept outside the database.
+    nouns
+        Every noun there is, to compare what records are found by; without them that
+        index, which can be made again, is not compared.
 
     Raises
     ------
     LogTamperedError
         Naming the first thing that was changed, dropped or added.
     """
-    origin = origin_of(key)
     with store.reading() as transaction:
-        tree = _verified_tree(transaction.log)
-        checkpoints = _verify_checkpoints(transaction.log, tree, origin=origin, key=key)
-        for note in seen:
-            _verify_prefix(tree, _checkpoint(note, "log", origin=origin, key=key), "log")
-        versions = _verify_versions(transaction, key=key)
+        log = verify_log(transaction.log, key=key, seen=seen)
+        versions = _verify_versions(transaction, log, key=key)
         records = verify_records(transaction, key=key)
+        _verify_places(transaction, log)
+        if nouns is not None:
+            _verify_index(transaction, nouns)
+        cosignatures = _verify_cosignatures(transaction)
         events = verify_trail(transaction.audit, key=key)
         _verify_events(versions, records, events)
-    return Audited(tree.size, checkpoints, len(versions), len(events), len(records))
+        _verify_log_events(log, cosignatures, events)
+    return Audited(
+        log.size, len(log.sizes), len(versions), len(events), len(records), len(cosignatures)
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Tree:
-    """The log's hashes as computed from its entries, not as stored."""
-
-    size: int
-    nodes: dict[tuple[int, int], bytes]
-
-    def read(self, level: int, position: int) -> bytes:
-        return self.nodes[level, position]
-
-
-def _verified_tree(log: EvidenceLog) -> _Tree:
-    tree = _Tree(0, {})
-    for place, entry in enumerate(log.entries()):
-        content = entry.envelope.encode()
-        if entry.index != place:
-            raise LogTamperedError(item=f"log entry {place}", why="it is missing")
-        if Sha256.of(content) != entry.envelope_digest:
-            raise LogTamperedError(item=f"log entry {place}", why="its digest does not fit")
-        for node in merkle.new_nodes(place, merkle.leaf_hash(content), tree.read):
-            tree.nodes[node.level, node.position] = node.hash
-            if log.node(node.level, node.position) != node.hash:
-                raise LogTamperedError(item=f"log entry {place}", why="its hash does not fit")
-        tree = _Tree(place + 1, tree.nodes)
-    return tree
-
-
-def _verify_checkpoints(log: EvidenceLog, tree: _Tree, *, origin: str, key: PublicKey) -> int:
-    sizes = [0]
-    for size, note in log.checkpoints():
-        checkpoint = _checkpoint(note, f"checkpoint {size}", origin=origin, key=key)
-        _verify_prefix(tree, checkpoint, f"checkpoint {size}")
-        if checkpoint.size != size:
-            raise LogTamperedError(item=f"checkpoint {size}", why="it is of another size")
-        sizes.append(size)
-    if sizes[-1] != tree.size:
-        raise LogTamperedError(item="log", why="its newest checkpoint is of another size")
-    return len(sizes) - 1
-
-
-def _verify_prefix(tree: _Tree, checkpoint: Checkpoint, item: str) -> None:
-    if checkpoint.size > tree.size:
-        raise LogTamperedError(item=item, why=f"it once had {checkpoint.size} entries")
-    if merkle.root_of(checkpoint.size, tree.read) != checkpoint.root:
-        raise LogTamperedError(item=item, why="its root is another")
-
-
-def _checkpoint(note: str, item: str, *, origin: str, key: PublicKey) -> Checkpoint:
-    try:
-        return verify_checkpoint(note, origin=origin, key=key)
-    except PlatformError as error:
-        raise LogTamperedError(item=item, why=f"it does not verify ({error.code})") from error
-
-
-def _verify_versions(transaction: Transaction, *, key: PublicKey) -> list[StoredVersion]:
+def _verify_versions(
+    transaction: Transaction, log: VerifiedLog, *, key: PublicKey
+) -> list[StoredVersion]:
     versions = list(transaction.models.page(offset=0, limit=transaction.models.count()))
     for version in versions:
-        _verify_version(transaction, version, key=key)
-    signed = sum(_is_model_version(entry.envelope) for entry in transaction.log.entries())
-    if signed != len(versions):
+        _verify_version(transaction, log, version, key=key)
+    if log.versions != len(versions):
         raise LogTamperedError(item="list of versions", why="the log has another number of them")
+    _verify_models(transaction, versions)
     return versions
 
 
-def _verify_version(transaction: Transaction, version: StoredVersion, *, key: PublicKey) -> None:
+def _verify_models(transaction: Transaction, versions: list[StoredVersion]) -> None:
+    """Every model has its number's id, its study and a version, and every version a model."""
+    studies = {version.model: version.study for version in versions}
+    models = transaction.models.models()
+    for model in models:
+        item = f"model {model.id[:40]}"
+        if model.id != model_id(year=model.year, number=model.number):
+            raise LogTamperedError(item=item, why="its number is another")
+        if studies.get(model.id) != model.study:
+            raise LogTamperedError(item=item, why="its study is another, or it has no version")
+    if len(models) != len(studies):
+        raise LogTamperedError(item="list of models", why="one is missing")
+
+
+def _verify_version(
+    transaction: Transaction, log: VerifiedLog, version: StoredVersion, *, key: PublicKey
+) -> None:
     item = f"entry {version.entry}"
     try:
         statement = verify_envelope(
@@ -163,24 +144,90 @@ def _verify_version(transaction: Transaction, version: StoredVersion, *, key: Pu
         raise LogTamperedError(item=item, why="its record differs from the signed one")
     if _columns(version) != _columns_of(record):
         raise LogTamperedError(item=item, why="a column differs from the signed record")
-    if transaction.models.model_of(record.study.id) != record.id:
-        raise LogTamperedError(item=item, why="its study belongs to another model")
-    for logged in record.statements:
-        _verify_statement(transaction.log, logged, item)
+    if version.log_size != log.sealed_with(version.log_index):
+        raise LogTamperedError(item=item, why="it was signed with another state of the log")
+    envelopes = [_verified_statement(transaction, log, one, item) for one in record.statements]
+    if _candidate_of(record, envelopes).digest != version.candidate_digest:
+        raise LogTamperedError(item=item, why="it was made from another candidate")
 
 
-def _verify_statement(log: EvidenceLog, logged: LoggedStatement, item: str) -> None:
-    entry = log.entry(logged.log_index)
+def _verified_statement(
+    transaction: Transaction, log: VerifiedLog, logged: LoggedStatement, item: str
+) -> str:
+    entry = transaction.log.entry(logged.log_index)
     if entry.envelope_digest != logged.envelope_digest:
         raise LogTamperedError(item=item, why="a statement of it is another")
-    known = log.keys().get(Sha256(logged.keyid))
-    if known is None or known.key.keyid != logged.keyid or known.site != logged.site:
+    known = log.keys.get(Sha256(logged.keyid))
+    if known is None or known.site != logged.site:
         raise LogTamperedError(item=item, why="a key of its statements is missing or another")
     verify_envelope(
         entry.envelope,
         trusted={known.key.keyid: known.key},
         expected=PredicateType.of(logged.kind),
     )
+    return entry.envelope
+
+
+def _candidate_of(record: Record, envelopes: list[str]) -> Candidate:
+    """Return the candidate that a version was made from."""
+    facts = record.as_json()
+    for name in ("schema", "id", "version", "state", "created"):
+        del facts[name]
+    facts["statements"] = [
+        {"site": logged.site, "kind": logged.kind, "envelope": envelope}
+        for logged, envelope in zip(record.statements, envelopes, strict=True)
+    ]
+    return Candidate.from_json(canonical(facts))
+
+
+def _verify_places(transaction: Transaction, log: VerifiedLog) -> None:
+    """Each revision was signed with the state of the log that it says."""
+    for record in transaction.records.everything():
+        if record.log_size != log.sealed_with(record.log_index):
+            item = f"record {record.name}"
+            raise LogTamperedError(item=item, why="it was signed with another state of the log")
+
+
+def _verify_index(transaction: Transaction, nouns: Sequence[Noun[Any]]) -> None:
+    """What records are found by is what their content says."""
+    known = {noun.name: noun for noun in nouns}
+    stored = transaction.records.indexed()
+    for (name, id), (place, found) in stored.items():
+        item = f"index of {name[:40]}/{id[:80]}"
+        head = transaction.records.head(name, id)
+        if name not in known:
+            raise LogTamperedError(item=item, why="this program knows no such noun")
+        if head is None or place != head.log_index:
+            raise LogTamperedError(item=item, why="it is of no newest revision")
+        if found != _found(known[name], head.body):
+            raise LogTamperedError(item=item, why="it says something else than the record")
+
+
+def _found(noun: Noun[Any], body: Any) -> Found:
+    """Return what a record's content is found by, as `RecordStore.indexed` returns it."""
+    found = noun.found(noun.read(body))
+    facets = {name: tuple(sorted(set(values))) for name, values in found.facets.items() if values}
+    ordered = sorted(set(found.links), key=lambda one: (one.relation, one.noun, one.id))
+    return Found(found.words, facets, tuple(ordered))
+
+
+def _verify_cosignatures(transaction: Transaction) -> list[str]:
+    """Return the audit subjects of all co-signatures if each fits its checkpoint."""
+    witnesses = known_witnesses(transaction)
+    subjects = []
+    for one in transaction.log.cosignatures():
+        subject = f"checkpoint/{one.size}/{one.witness}"
+        note = transaction.log.checkpoint(one.size)
+        mine = [known for known in witnesses if known.name == one.witness]
+        try:
+            found = cosigners(with_cosignatures(note or "", [one.line]), mine)
+        except PlatformError as error:
+            raise LogTamperedError(item=subject, why="a co-signature does not fit") from error
+        signed = [(known.witness.key.keyid, known.line) for known in found]
+        if signed != [(one.keyid, one.line)]:
+            raise LogTamperedError(item=subject, why="a co-signature is of another witness")
+        subjects.append(subject)
+    return subjects
 
 
 def _columns(version: StoredVersion) -> tuple[object, ...]:
@@ -207,10 +254,6 @@ def _columns_of(record: Record) -> tuple[object, ...]:
     )
 
 
-def _is_model_version(envelope: str) -> bool:
-    return predicate_uri(envelope) == PredicateType.MODEL_VERSION.value
-
-
 def _verify_events(
     versions: list[StoredVersion], records: list[str], events: list[dict[str, object]]
 ) -> None:
@@ -221,6 +264,23 @@ def _verify_events(
     places = [event for event in events if _is_of_record(event)]
     if sorted(str(event["subject"]) for event in places) != sorted(records):
         raise LogTamperedError(item="audit trail", why="it has not one event for every record")
+
+
+def _verify_log_events(
+    log: VerifiedLog, cosignatures: list[str], events: list[dict[str, object]]
+) -> None:
+    """Each co-signature has one event, and each logged growth its checkpoint."""
+    if sorted(_subjects(events, WitnessDeed.COSIGNED.value)) != sorted(cosignatures):
+        raise LogTamperedError(
+            item="audit trail", why="it has not one event for every co-signature"
+        )
+    signed = {str(size) for size in log.sizes}
+    for event in events:
+        details = event.get("details")
+        if event["kind"] == LogKind.STATEMENTS_LOGGED.value and isinstance(details, dict):
+            size = str(details.get("log_size"))
+            if size not in signed:
+                raise LogTamperedError(item=f"checkpoint {size}", why="it is missing")
 
 
 def _subjects(events: list[dict[str, object]], kind: str) -> list[str]:

@@ -4,7 +4,8 @@ Rules (REGISTRY.md B.4), each a function that raises:
 1. a role of a centre is held by that centre's people only;
 2. one person never holds two roles on one record;
 3. who signs is not an author of what is signed;
-4. a centre's people never sign what their own organisation wrote.
+4. a centre's people never sign what their own organisation wrote;
+5. what one organisation wrote no other one rewrites.
 That a developer never approves is in the tables of moves: a seat that approves
 cannot be given to DEV (`registry.records.moves.Seat`).
 """
@@ -120,6 +121,10 @@ _TWO_ROLES = Text(
     zh="同一人已以其他角色處理過這筆紀錄",
 )
 _OWN_WORK = Text(en="the signer wrote what is to be signed", zh="簽署人即為內容的作者")
+_ANOTHER_HOUSE = Text(
+    en="the record belongs to another organisation",
+    zh="此紀錄屬於其他機構",
+)
 _OWN_HOUSE = Text(
     en="the signer's organisation wrote what is to be signed",
     zh="內容由簽署人所屬的機構撰寫",
@@ -190,13 +195,25 @@ def check_author(author: Author, earlier: Iterable[Author]) -> None:
         raise SeparationError(role=author.role.value, why=_TWO_ROLES)
 
 
+def check_house(author: Author, first: Author) -> None:
+    """Return if `author` is of the organisation that first wrote a record.
+
+    Raises
+    ------
+    SeparationError
+        If another organisation did.
+    """
+    if author.organisation != first.organisation:
+        raise SeparationError(role=author.role.value, why=_ANOTHER_HOUSE)
+
+
 def check_signer(signer: Author, *, wrote: Iterable[Author], acted: Iterable[Author]) -> None:
     """Return if `signer` may approve what `wrote` wrote.
 
     Raises
     ------
     SeparationError
-        By the first of the module's four rules that fails.
+        By the first of rules 1 to 4 that fails.
     """
     check_author(signer, acted)
     authors = tuple(wrote)

@@ -7,6 +7,7 @@ until it commits and none fails because another one came first. Who waits too lo
 fails with `WriteConflict`, and the service tries again. Readers never wait.
 """
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,9 @@ from registry.ports import Transaction, WriteConflict
 from registry.records.tables import SqlRecords
 
 _LOCK_WAIT_MS = 20_000
+_KEPT_OPEN = 4
+"""Connections to a server; making one costs more than a proof (benchmarks/registry.py)."""
+
 _SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _SQL_BUSY = frozenset({"40001", "40P01", "55P03"})  # serialization, deadlock, lock timeout
 
@@ -32,6 +36,7 @@ class SqlStore:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
+        weakref.finalize(self, self._engine.dispose)
         try:
             bring_up_to_date(self._engine)
         except DBAPIError as error:
@@ -93,7 +98,12 @@ def _nouns(connection: Connection) -> Transaction:
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(
-            url, isolation_level="REPEATABLE READ", poolclass=NullPool, hide_parameters=True
+            url,
+            isolation_level="REPEATABLE READ",
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_size=_KEPT_OPEN,
+            max_overflow=-1,  # who comes waits for the lock, not for a connection
         )
     engine = create_engine(url, poolclass=NullPool)
     event.listen(engine, "connect", _prepare_sqlite)

@@ -3,7 +3,7 @@
 ```
 centre.toml              name, address; written last, marks a complete home
 pki/   ca.key ca.crt server.key server.crt roster.db
-keys/  evidence.key evidence.pub
+keys/  evidence.key evidence.pub weights.key
 centre.db  artefacts/  run/  logs/
 ```
 Folders are 0700, private keys and the roster 0600. Made by
@@ -22,6 +22,7 @@ from federation.errors.core import HomeMissingError, InvalidValueError, Unreadab
 from federation.errors.enrolment import DocumentUnreadableError, KeyFileUnsafeError
 from federation.homes import (
     check_display_name,
+    other_tables,
     parse_address,
     read_private,
     read_settings,
@@ -36,6 +37,8 @@ from federation.storage import write_atomic
 
 MARKER = "centre.toml"
 FOLDERS = ("pki", "keys", "artefacts", "run", "logs")
+TABLES = frozenset({"centre", "database", "artefacts"})
+"""The tables that these settings write; others, of people and of other parts, are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,11 @@ class CentreHome:
         return self.folder / "keys" / "evidence.key"
 
     @property
+    def weights_key(self) -> Path:
+        """Return the path of the key that signs model files (P-256 PEM, 0600), made when needed."""
+        return self.folder / "keys" / "weights.key"
+
+    @property
     def evidence_public_key(self) -> Path:
         """Return the path of the evidence key's public half (PEM)."""
         return self.folder / "keys" / "evidence.pub"
@@ -228,5 +236,6 @@ class CentreHome:
         return Roster(self.roster_file, self.root(), self.settings().address)
 
     def write_settings(self, settings: CentreSettings) -> None:
-        """Replace `centre.toml` in one step."""
-        write_atomic(self.settings_file, settings.to_bytes())
+        """Replace `centre.toml` in one step; tables that these settings do not speak of stay."""
+        others = other_tables(self.settings_file, TABLES)
+        write_atomic(self.settings_file, settings.to_bytes() + others)

@@ -17,7 +17,8 @@ from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
 
 MAX_CHECKPOINT_BYTES = 16_384
-_ED25519 = b"\x01"
+ED25519 = b"\x01"
+"""A log's own signature (c2sp.org/signed-note, signature types)."""
 _ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 _SIGNATURE_LINE = re.compile(r"— ([^ +]+) ([A-Za-z0-9+/]+={0,2})")
@@ -61,9 +62,9 @@ def signature_line(text: str, *, name: str, signer: Signer) -> str:
     return f"— {name} {base64.b64encode(marked).decode()}\n"
 
 
-def key_hash(name: str, key: PublicKey) -> bytes:
-    """Return the four bytes by which a note names a key."""
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + key.raw).digest()[:4]
+def key_hash(name: str, key: PublicKey, *, kind: bytes = ED25519) -> bytes:
+    """Return the four bytes by which a note names a key; `kind` is the type of signature."""
+    return hashlib.sha256(name.encode() + b"\n" + kind + key.raw).digest()[:4]
 
 
 def verify_checkpoint(note: str, *, origin: str, key: PublicKey) -> Checkpoint:
@@ -76,19 +77,28 @@ def verify_checkpoint(note: str, *, origin: str, key: PublicKey) -> Checkpoint:
     BadSignatureError
         If the signature does not fit.
     """
-    text, lines = _split_note(note)
+    text, lines = split_note(note)
     wanted = key_hash(origin, key)
     marked = [found for name, found in lines if name == origin and found[:4] == wanted]
     if not marked:
         raise CheckpointError(why="not signed by the expected key")
     key.verify(marked[0][4:], text.encode())
-    checkpoint = _checkpoint_of(text)
+    checkpoint = checkpoint_of(text)
     if checkpoint.origin != origin:
         raise CheckpointError(why="it is of another log")
     return checkpoint
 
 
-def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """Return a note's text, and of each signature line the name and what it signed with it.
+
+    The bytes begin with the four of `key_hash`; nothing is verified.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not a signed note.
+    """
     if len(note) > MAX_CHECKPOINT_BYTES:
         raise CheckpointError(why="too large")
     text, blank, block = note.rpartition("\n\n")
@@ -100,7 +110,14 @@ def _split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     return text + "\n", [(line[1], _decoded(line[2])) for line in lines if line]
 
 
-def _checkpoint_of(text: str) -> Checkpoint:
+def checkpoint_of(text: str) -> Checkpoint:
+    """Return the checkpoint that a note's text says, unverified.
+
+    Raises
+    ------
+    CheckpointError
+        If it is none, or not in its one spelling.
+    """
     match text.split("\n"):
         case [origin, size, root, ""] if _SIZE.fullmatch(size) and _ORIGIN.fullmatch(origin):
             checkpoint = Checkpoint(origin, int(size), _decoded(root))

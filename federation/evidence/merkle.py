@@ -4,7 +4,9 @@ A leaf is SHA-256(0x00 || data), a node SHA-256(0x01 || left || right). The
 functions read the hashes of *complete* subtrees through a `Read`, so a store
 answers for a million entries with a few dozen reads: `read(level, position)`
 is the hash over entries [position * 2^level, (position + 1) * 2^level). What
-must be stored for a new entry is what `new_nodes` returns.
+must be stored for a new entry is what `new_nodes` returns. `places_read` says
+beforehand which hashes a proof takes, so that a database is asked once; a
+`Frontier` reads a whole log from its beginning in memory that hardly grows.
 """
 
 import hashlib
@@ -46,6 +48,47 @@ def new_nodes(index: int, leaf: bytes, read: Read) -> list[Node]:
         left = read(last.level, last.position - 1)
         nodes.append(Node(last.level + 1, last.position // 2, node_hash(left, last.hash)))
     return nodes
+
+
+class Frontier:
+    """The complete subtrees at the right edge of a growing log: all that its growth needs.
+
+    Takes memory for as many hashes as the size has binary digits.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._edge: dict[int, Node] = {}
+
+    def add(self, leaf: bytes) -> list[Node]:
+        """Take the next leaf hash; return the subtrees it completes, lowest first."""
+        nodes = new_nodes(self.size, leaf, self._read)
+        for node in nodes[:-1]:
+            self._edge.pop(node.level, None)
+        self._edge[nodes[-1].level] = nodes[-1]
+        self.size += 1
+        return nodes
+
+    def root(self) -> bytes:
+        """Return the root over all entries so far."""
+        return root_of(self.size, self._read)
+
+    def _read(self, level: int, position: int) -> bytes:
+        node = self._edge[level]
+        assert node.position == position
+        return node.hash
+
+
+def places_read(work: Callable[[Read], object]) -> list[tuple[int, int]]:
+    """Return level and position of every subtree that `work` reads, each once, none read."""
+    found: dict[tuple[int, int], None] = {}
+
+    def read(level: int, position: int) -> bytes:
+        found[level, position] = None
+        return EMPTY_ROOT
+
+    work(read)
+    return list(found)
 
 
 def in_memory(leaves: Sequence[bytes]) -> Read:

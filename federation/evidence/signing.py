@@ -8,6 +8,7 @@ import os
 import stat
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -55,6 +56,16 @@ class Signer:
     def sign(self, message: bytes) -> bytes:
         """Return the 64-byte signature of `message`."""
         return self._key.sign(message)
+
+    def certify(self, builder: x509.CertificateBuilder) -> x509.Certificate:
+        """Return the certificate, signed."""
+        return builder.sign(self._key, None)
+
+    def revoke(
+        self, builder: x509.CertificateRevocationListBuilder
+    ) -> x509.CertificateRevocationList:
+        """Return the list of revoked certificates, signed."""
+        return builder.sign(self._key, None)
 
     def __repr__(self) -> str:
         """Return the key id, never the key."""

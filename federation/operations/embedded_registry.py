@@ -6,7 +6,9 @@ to a server changes no caller. (import-linter: federation.operations.embedded_re
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +16,26 @@ import httpx
 
 from federation.coordinator.home import CentreHome
 from federation.domain.ids import RunId, StudyId
+from federation.errors import PlatformError
+from federation.errors.core import InvalidValueError
+from federation.evidence.canonical import canonical
 from federation.evidence.keyring import KeyRole, KnownKey
+from federation.evidence.model_version import ModelFile
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
 from federation.operations.registry_client import RegistryClient
 from federation.privacy.bookkeeping import Bookkeeper
 from federation.privacy.events import PrivacyEvent
+from federation.wording import Language, Text
 
 if TYPE_CHECKING:
+    from registry.certification.changes import Classified
+    from registry.certification.completeness import Completeness
+    from registry.certification.service import Tried
     from registry.models.service import Registrar
+    from registry.records.ports import StoredRecord
+    from registry.records.service import Moved, Records
+    from registry.roles import Author, Role
 
 _ADDRESS = "http://register.embedded"
 
@@ -48,6 +61,23 @@ def registrar(home: CentreHome) -> "Registrar":
         artefacts=home.artefacts,
         keys=lambda: known_keys(home, centre=signer.public_key),
     )
+
+
+def sign_weights(home: CentreHome, model: ModelFile) -> None:
+    """Sign a registered model's file with the centre's key for weights, if it is not signed.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is not the one that `model` names.
+    WeightsSignatureError
+        If the package model-signing is not installed, or the key cannot be used.
+    """
+    from registry.evidence.weights import sign_model, weights_problems
+
+    signer = Signer.load(home.evidence_key)
+    if weights_problems(home.artefacts, model, register=signer.public_key):
+        sign_model(home.artefacts, model, key=home.weights_key, signer=signer)
 
 
 def known_keys(home: CentreHome, *, centre: PublicKey) -> Iterable[KnownKey]:
@@ -125,3 +155,213 @@ def audit(home: CentreHome, *, seen: Iterable[str] = ()) -> dict[str, int]:
 
     keeper = registrar(home)
     return audit_log(keeper.store, key=keeper.signer.public_key, seen=seen).as_json()
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, of which house, in which role; a centre's role says the centre by itself."""
+
+    person: str
+    organisation: str
+    role: str
+    centre: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A move that the state allows: where to, by which seats, and what holds it back now."""
+
+    number: str
+    after: str
+    seats: tuple[tuple[str, ...], ...]
+    held_back: tuple[PlatformError, ...]
+    follows: Text | None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the move as JSON, reasons with their codes in both languages."""
+        return {
+            "move": self.number,
+            "state": self.after,
+            "roles": [list(seat) for seat in self.seats],
+            "held_back": [_told(one) for one in self.held_back],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDesk:
+    """The records of one register, for operations: nouns and people by their names.
+
+    Parameters
+    ----------
+    records
+        Who writes, with store, key and clock.
+    registrar
+        The model versions beside them, for bundles.
+    """
+
+    records: "Records"
+    registrar: "Registrar"
+
+    def get(self, noun: str, id: str, revision: int | None = None) -> "StoredRecord":
+        """Return a record's newest revision or the one asked for.
+
+        Raises
+        ------
+        RecordNotFoundError
+            If there is none.
+        """
+        return self.records.get(noun, id, revision)
+
+    def history(self, noun: str, id: str) -> "Sequence[StoredRecord]":
+        """Return all revisions of a record, oldest first."""
+        return self.records.history(noun, id)
+
+    def put(
+        self,
+        noun: str,
+        id: str,
+        body: Mapping[str, object],
+        actor: Actor,
+        *,
+        revision: int,
+        reason: str = "",
+    ) -> "StoredRecord":
+        """Write a record's content upon the revision that was seen, 0 for a new one.
+
+        Raises
+        ------
+        PlatformError
+            What the register refused with.
+        """
+        from registry.nouns import noun_named
+
+        kind = noun_named(noun)
+        content = kind.read(canonical(dict(body)))
+        author = _author(actor)
+        return self.records.put(kind, id, content, author=author, revision=revision, reason=reason)
+
+    def move(
+        self, noun: str, id: str, number: str, actor: Actor, *, reason: str, revision: int
+    ) -> "Moved":
+        """Make a move, or keep one signature for it; raises what the register refused with."""
+        from registry.nouns import noun_named
+
+        kind, author = noun_named(noun), _author(actor)
+        return self.records.move(kind, id, number, author=author, revision=revision, reason=reason)
+
+    def following(self, noun: str, id: str) -> tuple[Following, ...]:
+        """Return every move that the record's state allows, with what holds it back."""
+        from registry.nouns import noun_named
+        from registry.roles import Author
+
+        kind, record = noun_named(noun), self.get(noun, id)
+        reader = "reader"
+        return tuple(
+            Following(
+                one.number,
+                str(one.after.value),
+                tuple(tuple(sorted(role.value for role in seat.roles)) for seat in one.seats),
+                tuple(
+                    self.records.held_back(
+                        kind, id, one.number, author=Author(reader, _one_of(one.roles), reader)
+                    )
+                ),
+                one.follows,
+            )
+            for one in kind.moves.of(kind.moves.states(record.state))
+        )
+
+    def is_signed(self, record: "StoredRecord") -> bool:
+        """Say whether the log holds the register's signature over exactly this revision."""
+        from registry.records.statements import verify_record
+
+        key = self.registrar.signer.public_key
+        try:
+            with self.records.store.reading() as transaction:
+                envelope = transaction.log.entry(record.log_index).envelope
+            said = verify_record(envelope, key=key)
+        except PlatformError:
+            return False
+        return canonical(said) == canonical(record.as_json())
+
+    def due_at(self, noun: str, id: str) -> tuple[tuple[datetime, str | None, Text], ...]:
+        """Return what the register's clock will do of itself: when, which move, why."""
+        from registry.nouns import noun_rules
+        from registry.timers.due import Standing
+
+        history = self.history(noun, id)
+        standing = Standing(history)
+        found = [
+            (at, rule.move, rule.reason)
+            for rule in noun_rules()
+            if rule.noun.name == noun and history[-1].state in rule.states and not rule.linked_by
+            if (at := rule.at(standing)) is not None
+        ]
+        return tuple(sorted(found, key=lambda one: one[0]))
+
+    def completeness(self, dossier: str) -> "Completeness":
+        """Return how a dossier stands now; raises if it, or its rule pack, is not there."""
+        from registry.certification.service import completeness_of
+
+        return completeness_of(self.records, dossier)
+
+    def tried(self, dossier: "StoredRecord", body: Mapping[str, object]) -> "Tried":
+        """Return how a dossier would stand with another content; nothing is written."""
+        from registry.certification.service import try_content
+
+        return try_content(self.records, dossier, body)
+
+    def item(self, noun: str, id: str) -> dict[str, object]:
+        """Return a record as an item of evidence, word for word as the register has it."""
+        from registry.certification.service import item_for
+
+        return item_for(self.records.store, noun, id).model_dump(mode="json")
+
+    def belonging(self, entry: str) -> "list[tuple[str, str]]":
+        """Return noun and id of every record that belongs to a version."""
+        from registry.certification.service import records_of
+
+        return records_of(self.records.store, entry)
+
+    def classify(self, parts: Sequence[str], plan: str | None) -> "Classified":
+        """Return what a change of a version needs; raises if a part or the plan is unknown."""
+        from registry.certification.service import classify_asked, read_change
+
+        return classify_asked(self.records, read_change({"parts": list(parts), "plan": plan}))
+
+    def packs(self) -> list[tuple[str, str]]:
+        """Return name and edition of every rule pack that is installed."""
+        from registry.certification.rule_packs import pack_names
+
+        return pack_names()
+
+
+def desk(home: CentreHome, *, clock: Callable[[], datetime] | None = None) -> RecordDesk:
+    """Return the records of the register in `home`; `clock` is UTC, by default the true one."""
+    from registry.records.service import Records
+
+    keeper = registrar(home)
+    return RecordDesk(Records(keeper.store, keeper.signer, clock or keeper.clock), keeper)
+
+
+def _one_of(roles: "Iterable[Role]") -> "Role":
+    """Return one of several roles, always the same one."""
+    return min(roles, key=lambda role: role.value)
+
+
+def _author(actor: Actor) -> "Author":
+    from registry.roles import CENTRE_OF, Author, Centre, role_named
+
+    role = role_named(actor.role)
+    known = {one.value: one for one in Centre}
+    if actor.centre is not None and actor.centre not in known:
+        expected = ", ".join(known)
+        raise InvalidValueError(field="centre", actual=repr(actor.centre[:20]), expected=expected)
+    centre = known[actor.centre] if actor.centre else CENTRE_OF.get(role)
+    return Author(actor.person, role, actor.organisation, centre)
+
+
+def _told(problem: PlatformError) -> dict[str, object]:
+    what = {"en": problem.say_what(), "zh-TW": problem.say_what(Language.ZH_HANT_TW)}
+    do = {"en": problem.say_next_step(), "zh-TW": problem.say_next_step(Language.ZH_HANT_TW)}
+    return {"code": problem.code, "what": what, "next_step": do}

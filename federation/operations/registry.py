@@ -24,14 +24,16 @@ Where = Path | str
 
 
 def register_candidate(home: Path, candidate: Candidate) -> Registered:
-    """Register a trained model in the home's register; twice gives the same entry.
+    """Register a trained model in the home's register and sign its weights; again changes nothing.
 
     Raises
     ------
     PlatformError
-        What the register refused with (TF701-TF733).
+        What the register refused with (TF701-TF733), or why the file was not signed (TF799).
     """
-    return _with_client(home, lambda client: client.register(candidate))
+    registered = _with_client(home, lambda client: client.register(candidate))
+    embedded_registry.sign_weights(CentreHome.open(home), candidate.model)
+    return registered
 
 
 def list_entries(where: Where, *, offset: int = 0, limit: int = 50) -> Listing:

@@ -1,6 +1,6 @@
 """What a store must offer for the evidence log."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,16 @@ class LogEntry:
     envelope: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredCosignature:
+    """A witness's signature line under the checkpoint of a size; `keyid` of the witness's key."""
+
+    size: int
+    witness: str
+    keyid: Sha256
+    line: str
+
+
 class EvidenceLog(Protocol):
     """Append-only: entries, hashes of complete subtrees, signed checkpoints, known keys."""
 
@@ -26,6 +36,18 @@ class EvidenceLog(Protocol):
 
     def node(self, level: int, position: int) -> bytes:
         """Return the hash of a complete subtree, see `federation.evidence.merkle`."""
+
+    def nodes(self, places: Iterable[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
+        """Return the hashes of many complete subtrees, asked for at once.
+
+        Raises
+        ------
+        LogTamperedError
+            If one is missing.
+        """
+
+    def level(self, level: int) -> Generator[Node, None, None]:
+        """Return all stored subtrees of 2^level entries in order; close it when done early."""
 
     def add(self, entries: Sequence[LogEntry], nodes: Sequence[Node]) -> None:
         """Keep entries and the subtrees they complete."""
@@ -39,16 +61,19 @@ class EvidenceLog(Protocol):
             If there is none.
         """
 
-    def entries(self) -> Iterator[LogEntry]:
-        """Return all entries in order."""
+    def entries(self) -> Generator[LogEntry, None, None]:
+        """Return all entries in order; close it when done early."""
 
     def index_of(self, envelope_digest: Sha256) -> int | None:
         """Return where an envelope lies, None when it is not logged."""
 
+    def places_of(self, envelope_digests: Sequence[Sha256]) -> dict[Sha256, int]:
+        """Return where those of the envelopes lie that are logged."""
+
     def add_checkpoint(self, size: int, note: str) -> None:
         """Keep the signed note for a size."""
 
-    def checkpoints(self) -> Iterator[tuple[int, str]]:
+    def checkpoints(self) -> Generator[tuple[int, str], None, None]:
         """Return all sizes and notes, smallest first."""
 
     def checkpoint(self, size: int) -> str | None:
@@ -56,6 +81,12 @@ class EvidenceLog(Protocol):
 
     def latest_checkpoint(self) -> str | None:
         """Return the note of the largest size, None when nothing was logged yet."""
+
+    def add_cosignature(self, cosignature: StoredCosignature) -> None:
+        """Keep a witness's signature; a witness has one for a size."""
+
+    def cosignatures(self, size: int | None = None) -> Sequence[StoredCosignature]:
+        """Return the witnesses' signatures for a size, or all, by size and witness."""
 
     def add_key(self, key: KnownKey) -> None:
         """Keep a key that signed a logged statement; keeping it twice changes nothing."""

@@ -1,6 +1,7 @@
 """Append statements to the log, sign its state, and prove what it holds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from federation.domain.ids import Sha256
 from federation.errors.registry import LogRangeError
@@ -11,29 +12,28 @@ from federation.evidence.merkle import Node
 from federation.evidence.signing import Signer
 from registry.evidence.ports import EvidenceLog, LogEntry
 
+Value = TypeVar("Value")
+
 
 def append(log: EvidenceLog, envelopes: Sequence[str]) -> list[int]:
     """Append each envelope that is not yet logged; return the place of every one."""
-    places: list[int] = []
-    entries: list[LogEntry] = []
-    added: dict[Sha256, int] = {}
+    digests = [Sha256.of(envelope.encode()) for envelope in envelopes]
+    places = log.places_of(digests)
     size = log.size()
-    for envelope in envelopes:
-        digest = Sha256.of(envelope.encode())
-        place = added.get(digest, log.index_of(digest))
-        if place is None:
-            place = size + len(entries)
-            added[digest] = place
-            entries.append(LogEntry(place, digest, envelope))
-        places.append(place)
-    log.add(entries, _new_nodes(log, entries))
-    return places
+    entries: list[LogEntry] = []
+    for digest, envelope in zip(digests, envelopes, strict=True):
+        if digest not in places:
+            places[digest] = size + len(entries)
+            entries.append(LogEntry(places[digest], digest, envelope))
+    log.add(entries, _new_nodes(log, size, entries))
+    return [places[digest] for digest in digests]
 
 
 def seal(log: EvidenceLog, *, signer: Signer) -> str:
     """Sign the log's present state, keep the checkpoint and return it."""
     size, origin = log.size(), origin_of(signer.public_key)
-    note = sign_checkpoint(Checkpoint(origin, size, merkle.root_of(size, log.node)), signer)
+    root = at_once(log, lambda read: merkle.root_of(size, read))
+    note = sign_checkpoint(Checkpoint(origin, size, root), signer)
     log.add_checkpoint(size, note)
     return note
 
@@ -50,8 +50,10 @@ def prove_inclusion(log: EvidenceLog, index: int, *, size: int | None = None) ->
     asked = actual if size is None else size
     if not 0 <= index < asked <= actual:
         raise LogRangeError(size=actual, asked=index)
-    path = merkle.inclusion_proof(index, asked, log.node)
-    return Inclusion(index, asked, log.node(0, index), path)
+    leaf, path = at_once(
+        log, lambda read: (read(0, index), merkle.inclusion_proof(index, asked, read))
+    )
+    return Inclusion(index, asked, leaf, path)
 
 
 def prove_growth(log: EvidenceLog, *, old: int, new: int) -> tuple[bytes, ...]:
@@ -65,18 +67,24 @@ def prove_growth(log: EvidenceLog, *, old: int, new: int) -> tuple[bytes, ...]:
     actual = log.size()
     if not 0 < old <= new <= actual:
         raise LogRangeError(size=actual, asked=max(old, new))
-    return merkle.consistency_proof(old, new, log.node)
+    return at_once(log, lambda read: merkle.consistency_proof(old, new, read))
 
 
-def _new_nodes(log: EvidenceLog, entries: Sequence[LogEntry]) -> list[Node]:
-    nodes: dict[tuple[int, int], Node] = {}
+def at_once(log: EvidenceLog, work: Callable[[merkle.Read], Value]) -> Value:
+    """Return what `work` makes of the log's hashes, which are read in one query."""
+    nodes = log.nodes(merkle.places_read(work))
+    return work(lambda level, position: nodes[level, position])
 
-    def read(level: int, position: int) -> bytes:
-        fresh = nodes.get((level, position))
-        return fresh.hash if fresh else log.node(level, position)
 
+def _new_nodes(log: EvidenceLog, size: int, entries: Sequence[LogEntry]) -> list[Node]:
+    """Return the subtrees that become complete; what they join is at the log's right edge."""
+    if not entries:
+        return []
+    known = dict(log.nodes(merkle.places_read(lambda read: merkle.root_of(size, read))))
+    nodes: list[Node] = []
     for entry in entries:
         leaf = merkle.leaf_hash(entry.envelope.encode())
-        for node in merkle.new_nodes(entry.index, leaf, read):
-            nodes[node.level, node.position] = node
-    return list(nodes.values())
+        for node in merkle.new_nodes(entry.index, leaf, lambda *place: known[place]):
+            known[node.level, node.position] = node.hash
+            nodes.append(node)
+    return nodes

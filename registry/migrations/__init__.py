@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 FIRST = "0001"
-HEAD = "0002"
+HEAD = "0004"
 VERSION_TABLE = "registry_schema"
 
 _OLDEST_TABLE = "evidence_entries"

@@ -25,6 +25,7 @@ from federation.evidence.model_version import PrivacyStatement, Record
 from federation.evidence.statements import PredicateType
 from federation.evidence.verification import PublicKey, verify_envelope
 from federation.wording import Text
+from registry.evidence.weights import weights_problems
 from registry.models.artefacts import digest_of_file, model_file
 from registry.models.ports import StoredVersion
 from registry.models.version_card import ChangePart, VersionCard
@@ -38,6 +39,11 @@ _OTHER_VERSION = Text(
     en="the card belongs to another version of the record", zh="登錄卡屬於另一版本的紀錄"
 )
 _SUPERSEDED = Text(en="a correction supersedes this version", zh="此版本已被更正版取代")
+
+
+ACCEPTED = "accepted"
+DECIDED = frozenset({"judged", ACCEPTED})
+"""States of an evaluation in which somebody else than its author has looked at its results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +151,8 @@ class Collector:
         try:
             model_file(self.artefacts, signed.model)
         except ArtefactError as error:
-            found.append(error)
-        return found
+            return [*found, error]
+        return [*found, *weights_problems(self.artefacts, signed.model, register=self.key)]
 
     def _mlbom(self, card: VersionCard) -> bytes | None:
         if card.mlbom is None:
@@ -209,10 +215,10 @@ def _evaluation(transaction: Transaction, record: StoredRecord) -> EvaluationFac
         dimension=str(body.get("dimension", "")),
         sites=frozenset(str(one) for one in _listed(body, "sites")),
         passed=passed if isinstance(passed, bool) else None,
-        accepted=bool(body.get("acceptance")),
+        accepted=record.state == ACCEPTED,
         disjoint=bool(body.get("disjointness")),
         planned_first=bool(first.body.get("protocol_hash")) and not first.body.get("metrics"),
-        has_results=bool(metrics),
+        has_results=bool(metrics) and record.state in DECIDED,
         is_private=body.get("dimension") == "privacy",
         patients=sum(one for one in counts if isinstance(one, int)),
         log_index=record.log_index,

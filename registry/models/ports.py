@@ -28,6 +28,16 @@ class StoredVersion:
     record: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model as kept: the `number`-th of its year, of one study."""
+
+    id: str
+    year: int
+    number: int
+    study: str
+
+
 class ModelVersions(Protocol):
     """Append-only; an entry id, a model's version and a candidate occur once."""
 
@@ -36,6 +46,9 @@ class ModelVersions(Protocol):
 
     def model_of(self, study: str) -> str | None:
         """Return the model of a study, None before its first version."""
+
+    def models(self) -> Sequence[StoredModel]:
+        """Return all models."""
 
     def add_model(self, model: str, *, year: int, number: int, study: str) -> None:
         """Keep a new model."""

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKey,
+    Index,
     Integer,
     Row,
     Select,
@@ -23,7 +24,7 @@ from federation.domain.ids import Sha256
 from federation.errors.core import InvalidIdError
 from federation.errors.registry import LogTamperedError
 from registry.metadata import METADATA
-from registry.models.ports import StoredVersion
+from registry.models.ports import StoredModel, StoredVersion
 
 MODELS = Table(
     "registered_models",
@@ -49,6 +50,7 @@ VERSIONS = Table(
     Column("supersedes", String(60), unique=True),
     Column("record", Text, nullable=False),
     UniqueConstraint("model", "version"),
+    Index("model_versions_place", "log_index"),  # narrow: pages are found without the records
 )
 
 
@@ -68,6 +70,11 @@ class SqlModelVersions:
         query = select(MODELS.c.id).where(MODELS.c.study == study)
         found: str | None = self._connection.execute(query).scalar_one_or_none()
         return found
+
+    def models(self) -> Sequence[StoredModel]:
+        """Return all models."""
+        rows = self._connection.execute(select(MODELS).order_by(MODELS.c.id))
+        return [StoredModel(row.id, row.year, row.number, row.study) for row in rows]
 
     def add_model(self, model: str, *, year: int, number: int, study: str) -> None:
         """Keep a new model."""
@@ -105,9 +112,10 @@ class SqlModelVersions:
 
     def page(self, *, offset: int, limit: int) -> Sequence[StoredVersion]:
         """Return versions, newest first."""
-        query = select(VERSIONS).order_by(VERSIONS.c.log_index.desc())
-        rows = self._connection.execute(query.offset(offset).limit(limit))
-        return [_version_of(row) for row in rows]
+        place = VERSIONS.c.log_index
+        chosen = select(place).order_by(place.desc()).offset(offset).limit(limit)
+        query = select(VERSIONS).where(place.in_(chosen)).order_by(place.desc())
+        return [_version_of(row) for row in self._connection.execute(query)]
 
     def count(self) -> int:
         """Return the number of versions."""

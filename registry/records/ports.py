@@ -158,5 +158,10 @@ class RecordStore(Protocol):
     def everything(self) -> Sequence[StoredRecord]:
         """Return every revision of every record, in the order of the log."""
 
+    def indexed(self) -> dict[tuple[str, str], tuple[int, Found]]:
+        """Return of every noun and id what the index says: a place in the log, and what it is
+        found by, facets and links in order; -1 where only facets or links are stored.
+        """
+
     def head_rows(self) -> dict[tuple[str, str], tuple[int, str]]:
         """Return revision and state of every newest revision, for the audit."""

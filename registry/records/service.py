@@ -27,11 +27,13 @@ from federation.errors.registry import (
     MoveNotListedError,
     ReasonMissingError,
     RecordNotFoundError,
+    RecordShapeError,
     StaleRecordError,
 )
 from federation.evidence.signing import Signer
 from registry.audit.kinds import RecordKind, RegisterEvent
 from registry.audit.service import record as record_event
+from registry.disclosure import identifies
 from registry.evidence.service import append, seal
 from registry.ports import Store, Transaction, WriteConflict
 from registry.records import sign_offs
@@ -46,7 +48,7 @@ from registry.records.statements import (
     sign_record,
     verify_sign_off,
 )
-from registry.roles import Author, Role, check_author, check_signer
+from registry.roles import Author, Role, check_author, check_house, check_signer
 
 TRIES = 40
 MAX_REASON = 2000
@@ -262,6 +264,7 @@ class Writing:
         supersedes: str | None = None,
     ) -> StoredRecord:
         """Write a record's content, see `Records.put`."""
+        _refuse_identifiers(noun.name, id=id, reason=reason)
         history = self._seen(noun.name, RecordId(id), revision)
         state = history[-1].state if history else noun.start
         if author.role not in noun.authors or not noun.may_edit(state):
@@ -269,6 +272,8 @@ class Writing:
                 noun=noun.name, state=state, move="put", role=author.role.value
             )
         check_author(author, self._actors(history))
+        if history and not noun.shared:
+            check_house(author, history[0].author)
         if supersedes is not None:
             _there(self.transaction.records.head(noun.name, supersedes), noun.name, supersedes)
         plain, digest = noun.canonical(body)
@@ -300,6 +305,7 @@ class Writing:
         signature: str | None = None,
     ) -> Moved:
         """Make a move or sign for it, see `Records.move`."""
+        _refuse_identifiers(noun.name, reason=reason)
         history = self._seen(noun.name, id, revision)
         record = _there(history[-1] if history else None, noun.name, id)
         listed = noun.moves.find(noun.name, record.state, move, author.role)
@@ -466,6 +472,14 @@ def _reason(reason: str, move: str, *, needed: bool) -> str:
     if len(reason) > MAX_REASON or (needed and not reason.strip()):
         raise ReasonMissingError(move=move)
     return reason
+
+
+def _refuse_identifiers(noun: str, **texts: str) -> None:
+    """Refuse texts outside a record's shape that hold what looks like a patient's identifier."""
+    found = [name for name, text in texts.items() if identifies(text)]
+    if found:
+        problems = "; ".join(f"{name}: looks like a patient's identifier" for name in found)
+        raise RecordShapeError(noun=noun, problems=problems)
 
 
 def _writers(history: Sequence[StoredRecord]) -> list[Author]:

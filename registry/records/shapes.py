@@ -84,6 +84,8 @@ class Noun(Generic[B]):
         only the first.
     evidence
         Collects, inside the transaction of a move, what the guards judge.
+    shared
+        Whether another organisation than the first author's may write its content.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Noun(Generic[B]):
     authors: frozenset[Role]
     editable: frozenset[str] = frozenset()
     evidence: Callable[["Transaction", StoredRecord], object] = field(default=no_evidence)
+    shared: bool = False
 
     def __post_init__(self) -> None:
         if not _NOUN.fullmatch(self.name):

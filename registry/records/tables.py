@@ -5,6 +5,7 @@ row. The other tables say where to find the newest revisions and can be made
 again from it. Two writers of one revision meet at its primary key.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -166,6 +167,21 @@ class SqlRecords:
         """Return every revision, in the order of the log."""
         return self._all(select(RECORDS).order_by(RECORDS.c.log_index))
 
+    def indexed(self) -> dict[tuple[str, str], tuple[int, Found]]:
+        """Return what the index says of every record."""
+        heads = {(row.noun, row.id): row for row in self._connection.execute(select(HEADS))}
+        facets: defaultdict[tuple[str, str], dict[str, tuple[str, ...]]] = defaultdict(dict)
+        for row in self._connection.execute(select(FACETS)):
+            mine = facets[row.noun, row.id]
+            mine[row.facet] = tuple(sorted((*mine.get(row.facet, ()), row.value)))
+        links: defaultdict[tuple[str, str], list[Link]] = defaultdict(list)
+        for row in self._connection.execute(select(LINKS)):
+            links[row.noun, row.id].append(Link(row.relation, row.to_noun, row.to_id))
+        return {
+            key: _indexed(heads.get(key), facets.get(key, {}), links.get(key, []))
+            for key in {**heads, **facets, **links}
+        }
+
     def head_rows(self) -> dict[tuple[str, str], tuple[int, str]]:
         """Return revision and state of every newest revision."""
         rows = self._connection.execute(select(HEADS))
@@ -188,6 +204,14 @@ class SqlRecords:
 
     def _all(self, query: Select[Any]) -> list[StoredRecord]:
         return [_record_of(row) for row in self._connection.execute(query)]
+
+
+def _indexed(
+    head: Row[Any] | None, facets: dict[str, tuple[str, ...]], links: list[Link]
+) -> tuple[int, Found]:
+    ordered = sorted(links, key=lambda one: (one.relation, one.noun, one.id))
+    words, place = (head.words, head.log_index) if head else ("", -1)
+    return place, Found(words, facets, tuple(ordered))
 
 
 def _newest() -> Select[Any]:

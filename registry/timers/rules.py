@@ -21,6 +21,9 @@ from registry.timers.due import Rule, Standing
 REVIEWS = "review-cycle"
 """The noun whose records link (``reviews``) to the version they reviewed."""
 
+UNDECIDED = frozenset({"open", "cancelled"})
+"""States of a review that decided nothing (yet)."""
+
 IN_USE = frozenset({State.PILOT.value, State.LIVE.value, State.RESTRICTED.value})
 
 _REVIEW = Text(en="its periodic review is due", zh="定期審查已屆期")
@@ -74,7 +77,11 @@ def _last_reviewed(standing: Standing) -> datetime | None:
     began = _in_use_since(standing)
     if began is None:
         return None
-    decided = [one for one in standing.linking if one.noun == REVIEWS and one.body.get("decision")]
+    decided = [
+        one
+        for one in standing.linking
+        if one.noun == REVIEWS and one.body.get("decision") and one.state not in UNDECIDED
+    ]
     return max([began, *(time_of(one.at) for one in decided)])
 
 

@@ -204,3 +204,27 @@ def test_a_proof_reads_few_nodes_of_a_large_log() -> None:
 
     merkle.inclusion_proof(77, size, counted)
     assert len(reads) < 40
+
+
+def test_a_frontier_has_every_root_and_completes_every_node() -> None:
+    leaves, read = log_of(70)
+    frontier = merkle.Frontier()
+    assert frontier.root() == merkle.EMPTY_ROOT
+    for size, leaf in enumerate(leaves, start=1):
+        for node in frontier.add(leaf):
+            assert node.hash == read(node.level, node.position)
+        assert (frontier.size, frontier.root()) == (size, merkle.root_of(size, read))
+
+
+def test_what_a_proof_reads_is_known_beforehand() -> None:
+    _, read = log_of(37)
+    for index in range(37):
+        places = merkle.places_read(lambda known, index=index: proof_of(index, known))
+        fetched = {place: read(*place) for place in places}
+        found = proof_of(index, lambda *place, fetched=fetched: fetched[place])
+        assert found == proof_of(index, read)
+        assert len(places) == len(set(places)) < 12
+
+
+def proof_of(index: int, read: merkle.Read) -> tuple[bytes, ...]:
+    return merkle.inclusion_proof(index, 37, read)

@@ -12,7 +12,7 @@ from federation.evidence.checkpoint import Checkpoint, sign_checkpoint
 from federation.evidence.inclusion import origin_of
 from federation.evidence.signing import new_key
 from registry.auditing import audit_log
-from tests.registry.builders import Centre, candidate, candidate_of_study
+from tests.registry.builders import Centre, approval, candidate, candidate_of_study
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def test_an_untouched_register_passes(filled: Centre) -> None:
         "versions": 2,
         "events": 2,
         "records": 0,
+        "cosignatures": 0,
     }
 
 
@@ -105,6 +106,7 @@ def test_a_register_signed_with_another_key_does_not_pass(filled: Centre, tmp_pa
 
 CUT_BACK = (
     "DELETE FROM model_versions WHERE log_index = 7",
+    "DELETE FROM registered_models WHERE study = 'ct-2026'",
     "DELETE FROM evidence_entries WHERE leaf_index = 7",
     "DELETE FROM evidence_nodes WHERE (position + 1) << level > 7",
     "DELETE FROM evidence_checkpoints WHERE size = 8",
@@ -144,10 +146,7 @@ def test_an_edit_of_entry_and_hashes_together_still_breaks_the_signed_root(
     filled: Centre,
 ) -> None:
     database = sqlite3.connect(filled.database)
-    (other,) = database.execute(
-        "SELECT envelope FROM evidence_entries WHERE leaf_index = 1"
-    ).fetchone()
-    other += " "
+    other = approval(filled, "taipei-2", decision="refused")
     leaf = merkle.leaf_hash(other.encode())
     (left,) = database.execute(
         "SELECT hash FROM evidence_nodes WHERE level = 0 AND position = 0"

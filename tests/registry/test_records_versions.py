@@ -23,6 +23,8 @@ from federation.errors.registry import (
 )
 from federation.evidence.model_version import Bilingual
 from federation.evidence.model_version import ModelVersionState as State
+from registry.evaluations.noun import EvaluationState
+from registry.evidence.weights import sign_model
 from registry.exchange.attributes import ATTRIBUTES
 from registry.models import guards
 from registry.models.attributes import Answer, missing
@@ -448,8 +450,15 @@ MEASURED = Noun(
     "evaluation",
     Measured,
     Moves(
-        start=State.DRAFT,
-        moves=(Move("end", State.DRAFT, State.RETIRED, seats=(Seat(Role.VAL_A),)),),
+        start=EvaluationState.LOGGED,
+        moves=(
+            Move(
+                "judge",
+                EvaluationState.LOGGED,
+                EvaluationState.JUDGED,
+                seats=(Seat(Role.RAI_A),),
+            ),
+        ),
     ),
     authors=frozenset({Role.VAL_E}),
 )
@@ -457,7 +466,10 @@ MEASURED = Noun(
 
 @pytest.fixture
 def registered(centre: AiCentre) -> tuple[AiCentre, Records, Noun[VersionCard], str]:
-    stored, _ = centre.registrar.register(candidate(centre), actor="centre")
+    given = candidate(centre)
+    stored, _ = centre.registrar.register(given, actor="centre")
+    key = centre.folder / "weights.key"
+    sign_model(centre.registrar.artefacts, given.model, key=key, signer=centre.signer)
     records = Records(centre.registrar.store, centre.signer, TurnableClock())
     noun = version_noun(artefacts=centre.registrar.artefacts, key=centre.signer.public_key)
     return centre, records, noun, stored.entry
@@ -479,7 +491,9 @@ def measure(records: Records, planned: Measured, **changes: object) -> None:
         }
         | changes
     )
-    records.put(MEASURED, f"ev-{planned.dimension}", done, author=VAL_E, revision=1)
+    name = f"ev-{planned.dimension}"
+    records.put(MEASURED, name, done, author=VAL_E, revision=1)
+    records.move(MEASURED, name, "judge", author=RAI_A, revision=2, reason="as planned")
 
 
 def complete_card(centre: AiCentre, entry: str) -> VersionCard:
@@ -553,6 +567,18 @@ def test_a_model_file_changed_after_training_holds_registration_back(
     with pytest.raises(PlatformError) as refused:
         records.move(noun, entry, "T2", author=RAI_R, revision=1, reason="complete")
     assert refused.value.code == "TF723"
+
+
+def test_weights_without_a_signature_hold_registration_back(registered: Registered) -> None:
+    centre, records, noun, entry = registered
+    submit_card(records, noun, complete_card(centre, entry), author=DEV)
+    for dimension in guards.NEEDED_DIMENSIONS:
+        measure(records, plan(records, entry, dimension))
+    (signature,) = centre.registrar.artefacts.glob("*.sig")
+    signature.unlink()
+    with pytest.raises(PlatformError) as refused:
+        records.move(noun, entry, "T2", author=RAI_R, revision=1, reason="complete")
+    assert refused.value.code == "TF799"
 
 
 def test_a_card_of_another_version_or_entry_is_refused(registered: Registered) -> None:

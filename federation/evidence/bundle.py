@@ -1,52 +1,82 @@
 """Verify an evidence bundle with no network, no database and no trust in who sent it.
 
 ```
-manifest.dsse.json      the centre's signature over the digest of every other member
-record.json             the record, as signed in record.dsse.json
-statements/*.dsse.json  what sites and centre signed on the way to the model
-log/checkpoint          the signed state of the register's log
-log/inclusion/*.json    proof that each of the above is in the log
-keys/*.pub              the public keys; give the centre's own key to rely on more than the file
-model.safetensors       the weights, where included
-README.en.md, README.zh-TW.md
+manifest.json, manifest.dsse.json   SHA-256 of every other member, signed by the register
+dossier.json, ro-crate-metadata.json  what is claimed, and which file proves it
+items/*.json, dsse/*.json           each thing said, readable and signed:
+    record                          the entry;  earlier-*: versions that it corrects
+    00001-tainan-1-approval         what sites and centre signed on the way to the model
+    register-*, person-*            what the register recorded of it, who signed it off
+log/{checkpoint, registered, consistency.json, inclusion/*.json}
+pki/{root, chain, revocations}.pem  X.509: whose key is whose
+model.safetensors                   the weights, where included
+schemas/, verify.py, README.en.md, README.zh-TW.md
 ```
-`verify_bundle` reports; `verified_bundle` returns the record or raises with the
-first item that does not hold. The bundle is written by registry/bundle.py.
+`verify_bundle` reports; `verified_bundle` returns the record or raises with the first
+item that does not hold. The steps, in order, are listed in
+`federation.evidence.standalone`, which takes them a second time with no code of ours and
+lies in every bundle as ``verify.py``. The bundle is written by registry/bundle.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
 from federation.errors.registry import BundleItemError
 from federation.evidence.archive import Archive, open_archive
 from federation.evidence.canonical import canonical, parse
-from federation.evidence.checkpoint import Checkpoint, verify_checkpoint
-from federation.evidence.dsse import read_envelope
-from federation.evidence.inclusion import Inclusion, origin_of
+from federation.evidence.certificates import (
+    CertifiedKey,
+    KeyOwner,
+    verify_chain,
+    verify_revocations,
+    verify_root,
+)
+from federation.evidence.checkpoint import Checkpoint
+from federation.evidence.figures import OF_A_RUN, OF_A_STUDY, Said, figures, judged
+from federation.evidence.growth import Growth, grown, read_note
+from federation.evidence.inclusion import Inclusion
+from federation.evidence.keyring import SIGNER_OF
 from federation.evidence.model_version import LoggedStatement, Record
-from federation.evidence.statements import PredicateType, Statement, Subject
+from federation.evidence.pinning import Expected, step_to
+from federation.evidence.reasons import Reason
+from federation.evidence.revisions import (
+    RECORD as RECORD_URI,
+)
+from federation.evidence.revisions import (
+    SIGN_OFF,
+    GivenSignature,
+    Revision,
+    moment,
+    revision_of,
+    verify_said,
+)
+from federation.evidence.statements import PredicateType
+from federation.evidence.tensors import weights_digest
 from federation.evidence.verification import PublicKey, verify_envelope
-from federation.wording import Language
+from federation.evidence.witness import check_witnessed
+from federation.wording import Language, Text
 
-BUNDLE_SCHEMA = "trifed.bundle/1"
-MANIFEST = "manifest.dsse.json"
-RECORD = "record.json"
-SIGNED_RECORD = "record.dsse.json"
+BUNDLE_SCHEMA = "trifed.bundle/2"
+MANIFEST = "manifest.json"
+SIGNED_MANIFEST = "manifest.dsse.json"
+DOSSIER = "dossier.json"
+RECORD = "items/record.json"
 CHECKPOINT = "log/checkpoint"
-RECORD_PROOF = "log/inclusion/record.json"
-CENTRE_KEY = "keys/centre.pub"
+REGISTERED = "log/registered"
+GROWTH = "log/consistency.json"
+ROOT, CHAIN, REVOKED = "pki/root.pem", "pki/chain.pem", "pki/revocations.pem"
 MODEL = "model.safetensors"
-
-Value = TypeVar("Value")
+_BROKEN = (PlatformError, ValueError, KeyError, TypeError, IndexError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedBundle:
-    """What a bundle proves. `is_key_known` is False when the reader gave no key to compare."""
+    """What a bundle proves. `is_key_known` is False when the reader named no root."""
 
     record: Record
     key: PublicKey
@@ -71,15 +101,15 @@ class BundleReport:
 
     def as_json(self, language: Language = Language.EN) -> dict[str, object]:
         """Return the report as the JSON contract has it, with what it was verified against."""
-        failure = self.failure and {
-            "item": str(self.failure.values["item"]),
-            "what": self.failure.say_what(language),
-        }
         report: dict[str, object] = {
             "verified": self.verified,
             "checked": self.checked,
-            "failure": failure or None,
+            "failure": None,
         }
+        if self.failure is not None:
+            item, why = str(self.failure.values["item"]), self.failure.values["why"]
+            what = why.say(language) if isinstance(why, Text) else str(why)
+            report["failure"] = {"item": item, "what": what}
         if self.bundle:
             report |= {
                 "entry": self.bundle.record.entry,
@@ -91,47 +121,66 @@ class BundleReport:
         return report
 
 
-class _Checks:
+@dataclass
+class Checks:
     """Counts what held, and names the item of what did not."""
 
-    def __init__(self) -> None:
-        self.done = 0
+    done: int = 0
 
-    def of(self, item: str, check: Callable[[], Value]) -> Value:
+    @contextmanager
+    def of(self, item: str, reason: Reason) -> Iterator[None]:
+        """Count one check; whatever breaks inside is this item's fault, for this reason."""
         try:
-            value = check()
+            yield
         except BundleItemError:
             raise
-        except PlatformError as error:
-            raise BundleItemError(item=item, why=f"{error.say_what()} [{error.code}]") from error
+        except _BROKEN as error:
+            raise refused(item, reason) from error
         self.done += 1
-        return value
 
 
-def verify_bundle(path: Path, *, centre_key: PublicKey | None = None) -> BundleReport:
+def refused(item: str, reason: Reason) -> BundleItemError:
+    """Return the error that names an item."""
+    return BundleItemError(item=item, why=reason.value)
+
+
+def must(holds: object, item: str, reason: Reason) -> None:
+    """Raise unless the item holds."""
+    if not holds:
+        raise refused(item, reason)
+
+
+def verify_bundle(
+    path: Path, *, centre_key: PublicKey | None = None, expected: Expected | None = None
+) -> BundleReport:
     """Return whether everything in the bundle holds, and the first item that does not.
 
     Parameters
     ----------
     centre_key
-        The centre's key, got by another way than the bundle. Without it the
-        report only says that the bundle is whole, and whose key it names.
+        The register's key, got by another way than the bundle; the same as naming its
+        fingerprint in `expected`. Without either the report only says that the bundle is
+        whole, and whose key it names.
+    expected
+        What else the reader holds against it.
 
     Raises
     ------
     BundleUnreadableError
         If there is no such file.
     """
-    checks = _Checks()
+    checks = Checks()
     try:
-        bundle = _verified(path, centre_key, checks)
+        bundle = _verified(path, _expected(centre_key, expected), checks)
     except BundleItemError as error:
         return BundleReport(checks.done, error, None)
     return BundleReport(checks.done, None, bundle)
 
 
-def verified_bundle(path: Path, *, centre_key: PublicKey | None = None) -> VerifiedBundle:
-    """Return what the bundle proves.
+def verified_bundle(
+    path: Path, *, centre_key: PublicKey | None = None, expected: Expected | None = None
+) -> VerifiedBundle:
+    """Return what the bundle proves; takes what `verify_bundle` takes.
 
     Raises
     ------
@@ -140,140 +189,306 @@ def verified_bundle(path: Path, *, centre_key: PublicKey | None = None) -> Verif
     BundleItemError
         Naming the first item that does not hold.
     """
-    return _verified(path, centre_key, _Checks())
+    return _verified(path, _expected(centre_key, expected), Checks())
 
 
-def statement_name(number: int, statement: LoggedStatement) -> str:
-    """Return the member that holds the `number`-th statement of a record, from 1."""
-    return f"statements/{number:05}-{statement.site or 'centre'}-{statement.kind}.dsse.json"
+def item_name(stem: str) -> str:
+    """Return the member that says something so that it can be read."""
+    return f"items/{stem}.json"
 
 
-def proof_name(number: int) -> str:
-    """Return the member that proves the `number`-th statement, from 1."""
-    return f"log/inclusion/{number:05}.json"
+def signed_name(stem: str) -> str:
+    """Return the member that holds the same, signed."""
+    return f"dsse/{stem}.json"
 
 
-def key_name(keyid: str) -> str:
-    """Return the member that holds a site's key."""
-    return f"keys/{Sha256(keyid).hex[:32]}.pub"
+def proof_name(stem: str) -> str:
+    """Return the member that proves it to be in the log."""
+    return f"log/inclusion/{stem}.json"
 
 
-def _verified(path: Path, centre_key: PublicKey | None, checks: _Checks) -> VerifiedBundle:
+def statement_stem(number: int, statement: LoggedStatement) -> str:
+    """Return what the members of the `number`-th statement of a record are called, from 1."""
+    return f"{number:05}-{statement.site or 'centre'}-{statement.kind}"
+
+
+def earlier_stem(number: int) -> str:
+    """Return what the members of a corrected version are called, from 1, newest first."""
+    return f"earlier-{number:05}"
+
+
+def revision_stem(number: int) -> str:
+    """Return what the members of a recorded revision are called, from 1, in the log's order."""
+    return f"register-{number:05}"
+
+
+def person_stem(envelope: Sha256) -> str:
+    """Return what the members of a person's own signature are called."""
+    return f"person-{envelope.hex[:32]}"
+
+
+def _expected(key: PublicKey | None, expected: Expected | None) -> Expected:
+    found = expected or Expected()
+    return Expected(key.keyid, found.checkpoint, found.witnesses, found.model) if key else found
+
+
+def _verified(path: Path, expected: Expected, checks: Checks) -> VerifiedBundle:
     with open_archive(path) as archive:
-        key = _verified_key(archive, centre_key, checks)
-        manifest = _verified_manifest(archive, key, checks)
-        record = _verified_record(archive, key, checks)
-        checkpoint = checks.of(
-            CHECKPOINT,
-            lambda: verify_checkpoint(_text(archive, CHECKPOINT), origin=origin_of(key), key=key),
-        )
-        _verify_proof(archive, SIGNED_RECORD, RECORD_PROOF, checkpoint, checks)
-        for number, logged in enumerate(record.statements, start=1):
-            name = statement_name(number, logged)
-            _verify_statement(archive, name, logged, checks)
-            _verify_proof(archive, name, proof_name(number), checkpoint, checks)
-        _verify_model(archive, record, checks)
-        _verify_manifest_says(manifest, record)
-        checks.of("archive", lambda: archive.check_form(path))
-        return VerifiedBundle(
-            record, key, centre_key is not None, MODEL in archive.names, checkpoint, checks.done
-        )
+        root = _verified_root(archive, expected, checks)
+        manifest = _verified_manifest(archive, root, checks)
+        return _Reading(archive, checks, root, expected).verified(manifest)
 
 
-def _verified_key(archive: Archive, known: PublicKey | None, checks: _Checks) -> PublicKey:
-    """Return the centre's key, or name the one member of three that names another key."""
-    key = checks.of(
-        CENTRE_KEY, lambda: PublicKey.from_pem(archive.read(CENTRE_KEY), name=CENTRE_KEY)
-    )
-    named = {
-        name: checks.of(name, lambda name=name: read_envelope(archive.read(name)).keyid)  # type: ignore[misc]
-        for name in (MANIFEST, SIGNED_RECORD)
-    }
-    strangers = [name for name, keyid in named.items() if keyid != key.keyid]
-    if strangers:
-        item = CENTRE_KEY if len(strangers) == len(named) else strangers[0]
-        raise BundleItemError(item=item, why="it names another key than the rest")
-    if archive.read(CENTRE_KEY) != key.pem:
-        raise BundleItemError(item=CENTRE_KEY, why="its bytes were changed")
-    if known is not None and known.keyid != key.keyid:
-        raise BundleItemError(item=CENTRE_KEY, why="it is not the centre's key that you gave")
-    return key
+def _verified_root(archive: Archive, expected: Expected, checks: Checks) -> PublicKey:
+    pem = archive.read(ROOT)
+    with checks.of(ROOT, Reason.FORM):
+        root = verify_root(pem)
+    must(expected.root in (None, root.keyid), ROOT, Reason.NOT_YOURS)
+    return root
 
 
-def _verified_manifest(archive: Archive, key: PublicKey, checks: _Checks) -> Statement:
-    manifest = checks.of(
-        MANIFEST,
-        lambda: verify_envelope(
-            archive.read(MANIFEST), trusted={key.keyid: key}, expected=PredicateType.BUNDLE
-        ),
-    )
-    listed = {subject.name for subject in manifest.subjects}
+def _verified_manifest(archive: Archive, root: PublicKey, checks: Checks) -> dict[str, object]:
+    content = archive.read(SIGNED_MANIFEST)
+    with checks.of(SIGNED_MANIFEST, Reason.SIGNATURE):
+        signed = verify_envelope(content, trusted={root.keyid: root}, expected=PredicateType.BUNDLE)
+    must(MANIFEST in archive.names, MANIFEST, Reason.MISSING)
+    named = {subject.name: subject.digest for subject in signed.subjects}
+    must(named == {MANIFEST: archive.digest(MANIFEST)}, MANIFEST, Reason.CHANGED)
+    content = archive.read(MANIFEST)
+    with checks.of(MANIFEST, Reason.FORM):
+        manifest, members = _manifest(parse(content))
     for name in archive.names:
-        if name not in listed | {MANIFEST}:
-            raise BundleItemError(item=name, why="the manifest does not list it")
-    for subject in manifest.subjects:
-        checks.of(subject.name, lambda subject=subject: _verify_member(archive, subject))  # type: ignore[misc]
+        must(name in (MANIFEST, SIGNED_MANIFEST) or name in members, name, Reason.EXTRA)
+    for name, digest in sorted(members.items()):
+        must(name in archive.names, name, Reason.MISSING)
+        with checks.of(name, Reason.CHANGED):
+            if archive.digest(name) != digest:
+                raise refused(name, Reason.CHANGED)
     return manifest
 
 
-def _verify_member(archive: Archive, subject: Subject) -> None:
-    if subject.name not in archive.names:
-        raise BundleItemError(item=subject.name, why="it is missing")
-    if archive.digest(subject.name) != subject.digest:
-        raise BundleItemError(item=subject.name, why="its bytes were changed")
+def _manifest(raw: object) -> tuple[dict[str, object], dict[str, object]]:
+    match raw:
+        case {"schema": str(schema), "entry": _, "members": dict(members), **rest} if (
+            not rest and schema == BUNDLE_SCHEMA and isinstance(raw, dict)
+        ):
+            return raw, members
+    raise ValueError("not a manifest")
 
 
-def _verified_record(archive: Archive, key: PublicKey, checks: _Checks) -> Record:
-    statement = checks.of(
-        SIGNED_RECORD,
-        lambda: verify_envelope(
-            archive.read(SIGNED_RECORD),
-            trusted={key.keyid: key},
-            expected=PredicateType.MODEL_VERSION,
-        ),
+@dataclass
+class _Reading:
+    """What is known of a bundle while it is verified, its manifest already checked."""
+
+    archive: Archive
+    checks: Checks
+    root: PublicKey
+    expected: Expected
+    checkpoint: Checkpoint = field(init=False)
+    dated: list[tuple[int, datetime]] = field(default_factory=list)
+    evidence: dict[str, dict[str, object]] = field(default_factory=dict)
+    certified: dict[Sha256, dict[str, CertifiedKey]] = field(default_factory=dict)
+
+    def verified(self, manifest: Mapping[str, object]) -> VerifiedBundle:
+        """Return what the bundle proves; the rest of the steps."""
+        record, created = self._record(manifest)
+        self._log()
+        self.dated.append((self._place("record"), created))
+        self._certificates()
+        self._earlier_versions(record)
+        self._revisions(record)
+        said = [self._statement(record, n, one) for n, one in enumerate(record.statements, 1)]
+        with self.checks.of(RECORD, Reason.FIGURE):
+            for place, holds in figures(record, said):
+                must(holds, f"{RECORD}#{place}", Reason.FIGURE)
+        self._weights(record, said)
+        self._dossier(record)
+        return VerifiedBundle(
+            record,
+            self.root,
+            self.expected.root is not None,
+            MODEL in self.archive.names,
+            self.checkpoint,
+            self.checks.done,
+        )
+
+    def _record(self, manifest: Mapping[str, object]) -> tuple[Record, datetime]:
+        said, subjects = self._signed("record", PredicateType.MODEL_VERSION.value, self.root)
+        with self.checks.of(RECORD, Reason.FORM):
+            record = Record.from_json(canonical(said))
+            created = moment(record.created)
+        about = {f"model/{record.entry}": record.model.sha256}
+        must(subjects == about, signed_name("record"), Reason.OTHER_ENTRY)
+        must(manifest["entry"] == record.entry, MANIFEST, Reason.OTHER_ENTRY)
+        return record, created
+
+    def _log(self) -> None:
+        content = self.archive.read(CHECKPOINT)
+        with self.checks.of(CHECKPOINT, Reason.SIGNATURE):
+            note = content.decode()
+            self.checkpoint = read_note(note, key=self.root)
+        content = self.archive.read(REGISTERED)
+        with self.checks.of(REGISTERED, Reason.SIGNATURE):
+            registered = content.decode()
+            read_note(registered, key=self.root)
+        content = self.archive.read(GROWTH)
+        with self.checks.of(GROWTH, Reason.FORKED):
+            growth = Growth.from_json(parse(content))
+            if growth.note != note:
+                raise refused(GROWTH, Reason.FORKED)
+            grown(growth, key=self.root, kept=registered)
+        if self.expected.checkpoint is not None:
+            with self.checks.of(CHECKPOINT, Reason.UNPROVED):
+                step = step_to(self.expected.checkpoint, self.checkpoint, growth, key=self.root)
+            with self.checks.of(CHECKPOINT, Reason.FORKED):
+                step.verify()
+        for witness in self.expected.witnesses:
+            with self.checks.of(CHECKPOINT, Reason.WITNESS):
+                check_witnessed(note, [witness], needed=1)
+
+    def _certificates(self) -> None:
+        root, chain = self.archive.read(ROOT), self.archive.read(CHAIN)
+        content = self.archive.read(REVOKED)
+        with self.checks.of(CHAIN, Reason.FORM):
+            found = verify_chain(chain, root)
+        with self.checks.of(REVOKED, Reason.FORM):
+            revoked = verify_revocations(content, root)
+        for serial, one in found.items():
+            key = CertifiedKey(one.key, one.owner, one.since, one.until, revoked.get(serial))
+            self.certified.setdefault(one.key.keyid, {})[one.owner.uri] = key
+
+    def _earlier_versions(self, record: Record) -> None:
+        """Follow the versions that this one corrects; each dates what was logged before it."""
+        pointer: object = record.supersedes
+        number = 0
+        while pointer is not None:
+            number += 1
+            stem = earlier_stem(number)
+            said, _ = self._signed(stem, PredicateType.MODEL_VERSION.value, self.root)
+            with self.checks.of(item_name(stem), Reason.FORM):
+                older = Record.from_json(canonical(said))
+                created = moment(older.created)
+            must(older.entry == pointer, item_name(stem), Reason.OTHER_ENTRY)
+            self.dated.append((self._place(stem), created))
+            pointer = older.supersedes
+
+    def _revisions(self, record: Record) -> None:
+        before: dict[tuple[str, str], tuple[int, str | None]] = {}
+        number = 1
+        while signed_name(stem := revision_stem(number)) in self.archive.names:
+            said, subjects = self._signed(stem, RECORD_URI, self.root)
+            with self.checks.of(item_name(stem), Reason.FORM):
+                found = revision_of(said, subjects)
+            follows = (found.number - 1, found.previous) == before.get(found.thing, (0, None))
+            must(follows, item_name(stem), Reason.SEQUENCE)
+            is_ours = found.thing[0] != "model-version" or found.thing[1] == record.entry
+            must(is_ours, item_name(stem), Reason.OTHER_ENTRY)
+            before[found.thing] = (found.number, found.digest)
+            self.dated.append((self._place(stem), found.at))
+            for given in found.signatures:
+                self._sign_off(found, given)
+            number += 1
+
+    def _sign_off(self, found: Revision, given: GivenSignature) -> None:
+        """Check a person's own signature of a move that the register recorded."""
+        stem = person_stem(given.envelope)
+        name = signed_name(stem)
+        said, _ = self._signed(stem, SIGN_OFF, given.key)
+        digest = Sha256.of(self.archive.read(name))
+        must(digest == given.envelope, name, Reason.NOT_NAMED)
+        wanted = dict(found.move) | {"role": given.role}
+        same = {part: said.get(part) for part in wanted} == wanted
+        must(same, item_name(stem), Reason.OTHER_ENTRY)
+        owner = KeyOwner(person=given.person).uri
+        key = self.certified.get(given.key.keyid, {}).get(owner)
+        must(key is None or key.was_valid(given.at), name, Reason.NOT_VALID_THEN)
+        self._place(stem)
+
+    def _statement(self, record: Record, number: int, logged: LoggedStatement) -> Said:
+        stem = statement_stem(number, logged)
+        name = signed_name(stem)
+        named = Sha256.of(self.archive.read(name)) == logged.envelope_digest
+        must(named, name, Reason.NOT_NAMED)
+        owners = self.certified.get(Sha256(logged.keyid))
+        if not owners:
+            raise refused(name, Reason.NO_CERTIFICATE)
+        kind = _kind(logged.kind)
+        owner = owners.get(_owner(logged, kind))
+        if kind is None or owner is None:
+            raise refused(name, Reason.WRONG_ROLE)
+        predicate, subjects = self._signed(stem, kind.value, owner.key)
+        said = Said(logged.site, kind, predicate, subjects)
+        must(_is_about(said, record), name, Reason.OTHER_RUN)
+        index = self._place(stem)
+        must(index == logged.log_index, proof_name(stem), Reason.PROOF)
+        known = [at for place, at in self.dated if place >= index and owner.was_valid(at)]
+        must(known, name, Reason.NOT_VALID_THEN)
+        return said
+
+    def _weights(self, record: Record, said: Sequence[Said]) -> None:
+        if MODEL in self.archive.names:
+            with self.checks.of(MODEL, Reason.NOT_NAMED):
+                found = (self.archive.digest(MODEL), self.archive.size(MODEL))
+                if found != (record.model.sha256, record.model.size_bytes):
+                    raise refused(MODEL, Reason.NOT_NAMED)
+            with self.checks.of(MODEL, Reason.FIGURE):
+                last = judged(record, said)
+                if last and last != {weights_digest(self.archive, MODEL)}:
+                    raise refused(MODEL, Reason.FIGURE)
+        if self.expected.model is not None:
+            with self.checks.of("--model", Reason.NOT_NAMED):
+                if self.expected.model != record.model.sha256:
+                    raise refused("--model", Reason.NOT_NAMED)
+
+    def _dossier(self, record: Record) -> None:
+        content = self.archive.read(DOSSIER)
+        with self.checks.of(DOSSIER, Reason.FORM):
+            dossier = parse(content)
+            listed = tuple(dossier[key] for key in ("entry", "model", "evidence"))  # type: ignore[index]
+        evidence = [self.evidence[name] for name in sorted(self.evidence)]
+        truth = (record.entry, record.model.sha256, evidence)
+        must(listed == truth, DOSSIER, Reason.NOT_EVIDENCE)
+
+    def _signed(
+        self, stem: str, uri: str, key: PublicKey
+    ) -> tuple[Mapping[str, object], Mapping[str, Sha256]]:
+        """Return predicate and subjects of what `key` signed; items/ must say the same."""
+        name, item = signed_name(stem), item_name(stem)
+        content = self.archive.read(name)
+        with self.checks.of(name, Reason.SIGNATURE):
+            predicate, subjects = verify_said(content, key=key, uri=uri)
+        must(self.archive.read(item) == canonical(predicate), item, Reason.NOT_SIGNED)
+        digest = Sha256.of(content)
+        self.evidence[name] = {"file": name, "sha256": digest, "signed_by": key.keyid}
+        return predicate, subjects
+
+    def _place(self, stem: str) -> int:
+        """Return where in the log the statement lies, proved."""
+        content = self.archive.read(proof_name(stem))
+        with self.checks.of(proof_name(stem), Reason.PROOF):
+            proof = Inclusion.from_json(parse(content))
+            proof.verify(self.archive.read(signed_name(stem)).decode(), self.checkpoint)
+        self.evidence[signed_name(stem)]["log_index"] = proof.index
+        return proof.index
+
+
+def _kind(name: str) -> PredicateType | None:
+    kinds = SIGNER_OF.keys() - {PredicateType.MODEL_VERSION, PredicateType.BUNDLE}
+    return next((kind for kind in kinds if kind.short == name), None)
+
+
+def _owner(logged: LoggedStatement, kind: PredicateType | None) -> str:
+    role = SIGNER_OF[kind].value if kind else None
+    return f"trifed://key/{logged.site or '-'}/{role}"
+
+
+def _is_about(said: Said, record: Record) -> bool:
+    """Say whether a statement is about this site, study and run."""
+    return (
+        (said.site is None or said.predicate.get("site") == said.site)
+        and (
+            said.kind is not PredicateType.APPROVAL or said.predicate.get("decision") == "approved"
+        )
+        and (said.kind not in OF_A_RUN or said.predicate.get("run") == record.run)
+        and (said.kind not in OF_A_STUDY or record.study.digest in said.subjects.values())
     )
-    content = canonical(statement.predicate)
-    if archive.read(RECORD) != content:
-        raise BundleItemError(item=RECORD, why="it is not the record that was signed")
-    return checks.of(RECORD, lambda: Record.from_json(content))
-
-
-def _verify_statement(
-    archive: Archive, name: str, logged: LoggedStatement, checks: _Checks
-) -> None:
-    content = archive.read(name)
-    if Sha256.of(content) != logged.envelope_digest:
-        raise BundleItemError(item=name, why="it is not the statement the record names")
-    holder = key_name(logged.keyid)
-    key = checks.of(holder, lambda: PublicKey.from_pem(archive.read(holder), name=holder))
-    if key.keyid != logged.keyid:
-        raise BundleItemError(item=holder, why="it is not the key the record names")
-    kind = checks.of(name, lambda: PredicateType.of(logged.kind))
-    checks.of(name, lambda: verify_envelope(content, trusted={key.keyid: key}, expected=kind))
-
-
-def _verify_proof(
-    archive: Archive, item: str, name: str, checkpoint: Checkpoint, checks: _Checks
-) -> None:
-    content = archive.read(name)
-    proof = checks.of(name, lambda: Inclusion.from_json(parse(content)))
-    checks.of(name, lambda: proof.verify(_text(archive, item), checkpoint))
-
-
-def _verify_model(archive: Archive, record: Record, checks: _Checks) -> None:
-    if MODEL in archive.names:
-        found = checks.of(MODEL, lambda: archive.digest(MODEL))
-        if found != record.model.sha256:
-            raise BundleItemError(item=MODEL, why="it is not the model the record names")
-
-
-def _verify_manifest_says(manifest: Statement, record: Record) -> None:
-    if manifest.predicate != {"schema": BUNDLE_SCHEMA, "entry": record.entry}:
-        raise BundleItemError(item=MANIFEST, why="it is the manifest of another entry")
-
-
-def _text(archive: Archive, name: str) -> str:
-    try:
-        return archive.read(name).decode()
-    except UnicodeDecodeError as error:
-        raise BundleItemError(item=name, why="it is not text") from error

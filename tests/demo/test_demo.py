@@ -14,6 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.registry.bundles import no_network
+
 ROUNDS = 3
 LIMIT_S = 900
 
@@ -152,6 +154,28 @@ def test_the_bundle_verifies_offline_and_a_changed_one_does_not(
     done = trifed("evidence", "verify", str(changed), "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["failure"]["item"]
+
+
+def test_the_bundle_verifies_in_an_empty_network_namespace_by_both_verifiers(
+    result: dict[str, Any], workdir: Path, tmp_path: Path
+) -> None:
+    bundle, alone = Path(result["registry"]["bundle"]), no_network()
+    with zipfile.ZipFile(bundle) as archive:
+        archive.extract("verify.py", tmp_path)
+    root = trifed("evidence", "root", "--home", f"{workdir}/centre").stdout.strip()
+    options = [str(bundle), "--root", root, "--json"]
+    programs = (
+        [str(tmp_path / "verify.py")],
+        ["-m", "federation.commands.main", "evidence", "verify"],
+    )
+    said = [
+        subprocess.run(
+            [*alone, sys.executable, *program, *options], capture_output=True, text=True, check=True
+        ).stdout
+        for program in programs
+    ]
+    assert json.loads(said[0]) == json.loads(said[1])
+    assert json.loads(said[0])["verified"] is True and json.loads(said[0])["key_known"] is True
 
 
 def test_planted_names_are_in_no_file_of_the_node(result: dict[str, Any], workdir: Path) -> None:

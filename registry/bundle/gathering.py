@@ -1,0 +1,238 @@
+"""Collect from the register everything that an entry rests on, as of one state of the log.
+
+That state is the smallest that has all of it, or a later one that witnesses co-signed:
+the same entry gives the same bytes however long the log has grown since.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from federation.domain.ids import Sha256
+from federation.errors.registry import BundleUnreadableError, LogTamperedError
+from federation.evidence.bundle import (
+    earlier_stem,
+    person_stem,
+    revision_stem,
+    statement_stem,
+)
+from federation.evidence.certificates import CertifiedKey, KeyOwner
+from federation.evidence.growth import Growth
+from federation.evidence.inclusion import Inclusion
+from federation.evidence.keyring import KnownKey
+from federation.evidence.model_version import LoggedStatement, Record
+from federation.evidence.revisions import moment
+from federation.evidence.verification import PublicKey
+from registry.evidence.ports import EvidenceLog
+from registry.evidence.service import prove_growth, prove_inclusion
+from registry.models.ports import StoredVersion
+from registry.models.service import find
+from registry.models.trust import RetiredKey
+from registry.ports import Transaction
+from registry.records.ports import Signed, StoredRecord
+from registry.records.statements import PersonKeys
+from registry.witnesses.service import best_size, cosigned_checkpoint
+
+NOUN = "model-version"
+MOST_REVISIONS = 4000
+MOST_EARLIER = 100
+MOST_KEPT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One signed statement of the log: what its members are called, who signed it, where it is."""
+
+    stem: str
+    envelope: str
+    signed_by: Sha256
+    proof: Inclusion
+
+    @property
+    def digest(self) -> Sha256:
+        """Return the content id of the envelope."""
+        return Sha256.of(self.envelope.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What an entry rests on.
+
+    Parameters
+    ----------
+    text
+        The record as signed.
+    checkpoint, registered
+        The signed state of the log that all proofs lead to, and the one of the registration.
+    growth
+        That the first contains the second.
+    at
+        The newest time that anything here says.
+    """
+
+    record: Record
+    text: str
+    evidence: tuple[Evidence, ...]
+    revisions: tuple[StoredRecord, ...]
+    keys: tuple[CertifiedKey, ...]
+    checkpoint: str
+    registered: str
+    growth: Growth
+    at: datetime
+
+
+def gather(
+    transaction: Transaction,
+    asked: str,
+    *,
+    root: PublicKey,
+    retired: Iterable[RetiredKey],
+    people: PersonKeys,
+) -> Gathered:
+    """Return what the entry `asked` rests on.
+
+    Raises
+    ------
+    EntryNotFoundError
+        If there is no such entry.
+    LogTamperedError
+        If the register lacks a part of it.
+    BundleUnreadableError
+        If more was recorded of it than a bundle holds.
+    """
+    found = find(transaction.models, asked)
+    record = Record.from_json(found.record.encode())
+    earlier, revisions = _earlier(transaction, record), _revisions(transaction, found.entry)
+    places = _Places(transaction.log, root.keyid)
+    places.add("record", found.log_index, root.keyid)
+    for number, logged in enumerate(record.statements, start=1):
+        places.add(statement_stem(number, logged), logged.log_index, Sha256(logged.keyid))
+    for number, version in enumerate(earlier, start=1):
+        places.add(earlier_stem(number), version.log_index, root.keyid)
+    for number, revision in enumerate(revisions, start=1):
+        places.add(revision_stem(number), revision.log_index, root.keyid)
+    for signed in _own_signatures(revisions):
+        places.add_person(signed)
+    size = best_size(
+        transaction.log, at_least=max([found.log_size, *(one.log_size for one in revisions)])
+    )
+    gone = {one.known.key.keyid: one.at.replace(microsecond=0) for one in retired}
+    keys = (
+        *_keys(transaction.log, record.statements, gone, found.entry),
+        *_people(_own_signatures(revisions), people),
+    )
+    times = [moment(record.created), *(moment(one.at) for one in revisions)]
+    return Gathered(
+        record=record,
+        text=found.record,
+        evidence=tuple(places.proved(size)),
+        revisions=revisions,
+        keys=keys,
+        checkpoint=_checkpoint(transaction.log, size, found.entry),
+        registered=_checkpoint(transaction.log, found.log_size, found.entry),
+        growth=_growth(transaction.log, found, size),
+        at=max([*times, *(key.revoked for key in keys if key.revoked)]),
+    )
+
+
+class _Places:
+    """Where in the log the statements lie, each once."""
+
+    def __init__(self, log: EvidenceLog, root: Sha256) -> None:
+        self._log, self._root = log, root
+        self._found: dict[str, tuple[int, Sha256]] = {}
+
+    def add(self, stem: str, index: int, signed_by: Sha256) -> None:
+        self._found[stem] = (index, signed_by)
+
+    def add_person(self, signed: Signed) -> None:
+        assert signed.envelope_digest is not None and signed.key is not None
+        place = self._log.index_of(signed.envelope_digest)
+        if place is None:
+            raise LogTamperedError(item="sign-off", why="a personal signature of it is missing")
+        key = PublicKey.from_raw(bytes.fromhex(signed.key))
+        self.add(person_stem(signed.envelope_digest), place, key.keyid)
+
+    def proved(self, size: int) -> Iterator[Evidence]:
+        for stem, (index, signed_by) in self._found.items():
+            proof = prove_inclusion(self._log, index, size=size)
+            yield Evidence(stem, self._log.entry(index).envelope, signed_by, proof)
+
+
+def _earlier(transaction: Transaction, record: Record) -> list[StoredVersion]:
+    """Return the versions that this one corrects, newest first."""
+    found: list[StoredVersion] = []
+    pointer = record.supersedes
+    while pointer is not None and len(found) < MOST_EARLIER:
+        version = transaction.models.get(pointer)
+        if version is None:
+            raise LogTamperedError(item=f"entry {pointer}", why="it is missing")
+        found.append(version)
+        pointer = version.supersedes
+    return found
+
+
+def _revisions(transaction: Transaction, entry: str) -> tuple[StoredRecord, ...]:
+    """Return all revisions of the entry's record and of every record that speaks of it."""
+    records = transaction.records
+    names = [(one.noun, one.id) for one in records.linking(NOUN, entry)]
+    found = [
+        revision
+        for noun, id in dict.fromkeys([(NOUN, entry), *names])
+        for revision in records.history(noun, id)
+    ]
+    if len(found) > MOST_REVISIONS:
+        why = f"over {MOST_REVISIONS} revisions were recorded of it"
+        raise BundleUnreadableError(name=entry, why=why)
+    return tuple(sorted(found, key=lambda one: one.log_index))
+
+
+def _own_signatures(revisions: Iterable[StoredRecord]) -> list[Signed]:
+    """Return the signatures that people gave with keys of their own."""
+    given = [signed for revision in revisions for signed in revision.signatures]
+    return [signed for signed in given if signed.envelope_digest is not None and signed.key]
+
+
+def _keys(
+    log: EvidenceLog,
+    statements: Iterable[LoggedStatement],
+    gone: dict[Sha256, datetime],
+    entry: str,
+) -> Iterator[CertifiedKey]:
+    known = log.keys()
+    for keyid in dict.fromkeys(Sha256(logged.keyid) for logged in statements):
+        one: KnownKey | None = known.get(keyid)
+        if one is None:
+            raise LogTamperedError(item=entry, why="a key of its statements is missing")
+        owner = KeyOwner(one.site, one.role)
+        yield CertifiedKey(one.key, owner, revoked=gone.get(one.key.keyid))
+
+
+def _people(given: Iterable[Signed], people: PersonKeys) -> Iterator[CertifiedKey]:
+    """Return the keys that people signed with, as far as it is known how long each was theirs."""
+    for signed in {(one.author.person, one.key): one for one in given}.values():
+        for key in people(signed.author.person):
+            if key.key.raw.hex() == signed.key:
+                since, until = (
+                    time.replace(microsecond=0) for time in (key.valid_from, key.valid_until)
+                )
+                revoked = key.revoked_at and key.revoked_at.replace(microsecond=0)
+                yield CertifiedKey(key.key, KeyOwner(person=key.person), since, until, revoked)
+
+
+def _checkpoint(log: EvidenceLog, size: int, entry: str) -> str:
+    note = cosigned_checkpoint(log, size)
+    if note is None:
+        raise LogTamperedError(item=entry, why="its checkpoint is missing")
+    return note
+
+
+def _growth(log: EvidenceLog, found: StoredVersion, size: int) -> Growth:
+    """Return the state of the log with proofs from the registration and from earlier states.
+
+    A reader may have kept any of these, so the newest and some older ones have a proof.
+    """
+    earlier = [old for old, _ in log.checkpoints() if 0 < old < size]
+    chosen = {*earlier[-MOST_KEPT:], *earlier[:: len(earlier) // MOST_KEPT + 1], found.log_size}
+    proofs = {old: prove_growth(log, old=old, new=size) for old in sorted(chosen - {size})}
+    return Growth(_checkpoint(log, size, found.entry), proofs)

@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from federation import settings
-from federation.commands import registry_card, registry_drafts, registry_ledger
+from federation.commands import (
+    registry_accounts,
+    registry_card,
+    registry_drafts,
+    registry_ledger,
+    registry_lineage,
+    registry_nouns,
+    registry_serve,
+    registry_witness,
+)
 from federation.commands.homes import AtCentre
 from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
@@ -19,7 +28,6 @@ SHOW = Text(
 EXPORT = Text(
     en="Write an entry's evidence bundle for offline checking.", zh="匯出可離線驗證的證據包。"
 )
-SERVE = Text(en="Serve the register's API.", zh="提供登錄系統 API。")
 EXPORTED = Text(
     en="Wrote {path}. Anyone can check it without a network: trifed evidence verify {path}",
     zh="已寫入 {path}。任何人可離線驗證:trifed evidence verify {path}",
@@ -28,6 +36,11 @@ EXPORTED = Text(
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
 app.add_typer(registry_ledger.ledger_app, name="ledger")
 app.add_typer(registry_drafts.card_app, name="card")
+app.add_typer(registry_nouns.record_app, name="record")
+app.add_typer(registry_accounts.account_app, name="account")
+app.add_typer(registry_witness.witness_app, name="witness")
+registry_lineage.add_to(app)
+app.command(help=t(registry_serve.SERVE))(registry_serve.serve)
 app.command("import-chai", help=t(registry_card.IMPORT))(registry_card.import_chai)
 Home = AtCentre
 
@@ -81,18 +94,3 @@ def export(
 
     path = export_bundle(home, entry, out or Path(f"{entry}.zip"), with_model=with_model)
     emit({"entry": entry, "bundle": path}) if json_ else say(EXPORTED, path=path)
-
-
-@app.command(help=t(SERVE))
-def serve(home: Home, port: Annotated[int, typer.Option()] = 8480) -> None:
-    """Serve the API on loopback."""
-    import secrets
-
-    import uvicorn
-
-    from federation.coordinator.home import CentreHome
-    from federation.operations.embedded_registry import registrar
-    from registry.service_app import registry_app
-
-    app_ = registry_app(registrar(CentreHome.open(home)), service_token=secrets.token_urlsafe(32))
-    uvicorn.run(app_, host="127.0.0.1", port=port, log_level="warning")

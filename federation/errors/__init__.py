@@ -31,9 +31,12 @@ PlatformError (base.py)
 ├── witness.py       TF795  who co-signs the evidence log
 ├── machine.py       TF80x  ports, disk, clock, processes
 ├── governance.py    TF83x  applications, deployments, incidents and the like
+├── evidence_nouns   TF84x  dossiers, impact studies, payment, lineage
 ├── evaluation.py    TF85x  federated evaluation and suppression
+├── evaluating.py    TF890  evaluations of versions at hospitals, protocol to document
 ├── economics.py     TF87x  economic models
-└── impact.py        TF88x  impact studies
+├── impact.py        TF88x  impact studies
+└── impact_commands  TF90x  what studies, dossiers and payment are told by a command
 
 A code is never reused; each has a page docs/errors/CODE.md in both languages,
 and `tests/errors` fails when one is missing. `all_errors()` is the catalogue.
@@ -75,9 +78,12 @@ NOUNS = {
     "witness": "TF7",
     "machine": "TF8",
     "governance": "TF8",
+    "evidence_nouns": "TF8",
     "evaluation": "TF8",
+    "evaluating": "TF8",
     "economics": "TF8",
     "impact": "TF8",
+    "impact_commands": "TF9",
 }
 """The modules of errors and what their codes begin with."""
 

@@ -33,6 +33,7 @@ from federation.errors.core import (
 from federation.errors.enrolment import NotJoinedError
 from federation.homes import (
     check_display_name,
+    other_tables,
     parse_address,
     read_private,
     read_settings,
@@ -45,6 +46,8 @@ from federation.storage import write_atomic
 
 MARKER = "node.toml"
 FOLDERS = ("pki", "keys", "proposals", "decisions", "data", "run", "logs")
+TABLES = frozenset({"node", "centre"})
+"""The tables that these settings write; others, of people and of other parts, are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +243,9 @@ class NodeHome:
         return NodeSettings.read(self.settings_file)
 
     def write_settings(self, settings: NodeSettings) -> None:
-        """Replace `node.toml` in one step."""
-        write_atomic(self.settings_file, settings.to_bytes())
+        """Replace `node.toml` in one step; tables that these settings do not speak of stay."""
+        others = other_tables(self.settings_file, TABLES)
+        write_atomic(self.settings_file, settings.to_bytes() + others)
 
     def load_tls_key(self) -> TlsPrivateKey:
         """Return the node's TLS key.

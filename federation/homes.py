@@ -10,7 +10,7 @@ import fcntl
 import os
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -153,6 +153,39 @@ def read_settings(path: Path) -> dict[str, dict[str, object]]:
         if not isinstance(table, dict):
             raise UnreadableRecordError(kind=path.name, why=f"{name} stands outside a table")
     return tables
+
+
+def other_tables(path: Path, known: Collection[str]) -> bytes:
+    """Return the text of a settings file's tables that are not `known`, comments included.
+
+    Empty if there is no file.
+
+    Raises
+    ------
+    UnreadableRecordError
+        As `read_settings`.
+    """
+    if not path.exists():
+        return b""
+    read_settings(path)
+    kept, keeps = [""], False
+    comments: list[str] = []
+    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    for number, line in enumerate(lines):
+        if line.lstrip().startswith("[") and _is_toml(lines[:number]):
+            keeps = next(iter(tomllib.loads(line))) not in known
+        if keeps:
+            kept += [*comments, line]
+        comments = [*comments, line] if not keeps and line.lstrip().startswith("#") else []
+    return "".join(f"{line}\n" for line in kept).encode() if len(kept) > 1 else b""
+
+
+def _is_toml(lines: Sequence[str]) -> bool:
+    try:
+        tomllib.loads("\n".join(lines))
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
 
 
 def text_setting(tables: Mapping[str, Mapping[str, object]], table: str, key: str) -> str:

@@ -5,6 +5,7 @@ right to write, or a replica. What it finds is shown only after the reader of an
 verified it (`reading`).
 """
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Engine,
     NullPool,
     Select,
     and_,
@@ -34,6 +36,7 @@ HOSPITAL_FACETS = ("site", "hospital")
 HOSPITAL_NOUNS = ("deployment", "training-run")
 CHOSEN = ("modality", "body-part")
 MAX_CHOICES = 200
+_KEPT_OPEN = 4
 
 
 def sql_index(url: str) -> "SqlPublicIndex":
@@ -45,7 +48,8 @@ class SqlPublicIndex:
     """The public index in SQL; `url` is SQLAlchemy's."""
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+        self._engine = _engine(url)
+        weakref.finalize(self, self._engine.dispose)
 
     def search(self, wanted: Wanted) -> Found:
         """Return a page of the public entries that fit, last changed first."""
@@ -97,6 +101,15 @@ class SqlPublicIndex:
                 yield connection
         except DBAPIError as error:
             raise RegisterDatabaseError(why=type(error).__name__) from error
+
+
+def _engine(url: str) -> Engine:
+    """Return an engine that keeps connections to a server, which cost more than a search."""
+    if url.startswith("sqlite"):
+        return create_engine(url, poolclass=NullPool, hide_parameters=True)
+    return create_engine(
+        url, hide_parameters=True, pool_pre_ping=True, pool_size=_KEPT_OPEN, max_overflow=-1
+    )
 
 
 def _count(

@@ -55,7 +55,6 @@ from federation.server_app.rounds import RoundDriver, RoundOrder, SiteReply
 from federation.server_app.superlink import plan_superlink, register_nodes, wait_healthy
 from federation.settings import CHILD_THREADS
 from federation.wire.child_environment import LARGE_BUFFERS
-from federation.wire.local_sockets import path_of
 from federation.wire.messages import TaskKind
 
 STUDY, RUN = StudyId("scale"), RunId("scale.1")
@@ -147,7 +146,7 @@ class Centre:
         assert child.stdin is not None
         assert child.stdout is not None
         sites = [one.as_json() for one in self.identities]
-        order = {"socket": str(path_of(self.address)), "sites": sites}
+        order = {"address": self.address, "sites": sites}
         child.stdin.write(json.dumps(order) + "\n")
         child.stdin.flush()
         if child.stdout.readline() != "connected\n":

@@ -4,9 +4,9 @@ Each site has Flower's key of its own and speaks the Fleet API as a SuperNode
 does (activate, heartbeat, pull, push, with signatures), over the SuperLink's
 own socket: front door, fleet gate and TLS are not in the way. It answers a
 training task with an update of its own and a statement signed with its node
-key. One connection for each site; nothing of one answer is kept for the next.
+key. Connections are the front door's own kind; nothing of one answer is kept for the next.
 
-A JSON object on stdin says what to do: `socket`, and `sites` with `site`,
+A JSON object on stdin says what to do: `address`, and `sites` with `site`,
 `flower_key` and `node_key` (both PEM). One line on stdout says that all are
 connected; it ends with its stdin.
 """
@@ -42,6 +42,7 @@ from flwr.supercore.primitives.asymmetric import public_key_to_bytes, sign_messa
 from flwr.supercore.protobuf.constants import PROTOBUF_MEDIA_TYPE
 from flwr.supercore.runtime_version_compatibility import RuntimeVersionMetadata
 
+from federation.coordinator.fleet_gate import Upstream
 from federation.domain.ids import Sha256, SiteId
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
@@ -75,28 +76,22 @@ REPORT: dict[str, object] = {
 }
 
 
-class Wire:
-    """One kept HTTP/1.1 connection to a Unix socket."""
-
-    def __init__(self, socket: str) -> None:
-        self._socket = socket
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(self, path: str, headers: dict[str, str], body: bytes) -> bytes:
-        if self._streams is None:
-            self._streams = await asyncio.open_unix_connection(self._socket, limit=1 << 20)
-        reader, writer = self._streams
-        lines = [f"POST {path} HTTP/1.1", "host: localhost", f"content-length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        writer.write("\r\n".join([*lines, "", ""]).encode())
-        writer.write(body)
-        await writer.drain()
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
-        length = next(int(line[15:]) for line in head if line.startswith("content-length:"))
-        content = await reader.readexactly(length)
-        if " 200 " not in head[0] + " ":
-            raise ConnectionError(f"{path}: {head[0]} {content[:200]!r}")
-        return content
+async def ask(upstream: Upstream, path: str, headers: dict[str, str], body: bytes) -> bytes:
+    """Return the answer to one HTTP/1.1 request, on a connection as the front door's are."""
+    streams = await upstream.take()
+    reader, writer = streams
+    lines = [f"POST {path} HTTP/1.1", "host: localhost", f"content-length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    writer.write(body)
+    await writer.drain()
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+    length = next(int(line[15:]) for line in head if line.startswith("content-length:"))
+    content = await reader.readexactly(length)
+    if " 200 " not in head[0] + " ":
+        raise ConnectionError(f"{path}: {head[0]} {content[:200]!r}")
+    upstream.keep(streams)
+    return content
 
 
 @dataclass(frozen=True)
@@ -117,9 +112,9 @@ class Keys:
 class Site:
     """One simulated hospital."""
 
-    def __init__(self, keys: Keys, socket: str, number: int) -> None:
+    def __init__(self, keys: Keys, upstream: Upstream, number: int) -> None:
         self._keys, self._number = keys, number
-        self._wire, self._pulse = Wire(socket), Wire(socket)
+        self._upstream = upstream
         self._public = public_key_to_bytes(keys.flower.public_key())
         self._headers: dict[str, str] = {}
         self._signed_at = -SIGNED_S
@@ -139,7 +134,7 @@ class Site:
                 node=self._node, heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL
             )
             kind = heartbeat_pb2.SendNodeHeartbeatResponse
-            await self._ask(request, kind, "send-node-heartbeat", wire=self._pulse)
+            await self._ask(request, kind, "send-node-heartbeat")
             await asyncio.sleep(HEARTBEAT_DEFAULT_INTERVAL)
 
     async def serve(self) -> None:
@@ -234,9 +229,12 @@ class Site:
             )
             await self._ask(piece, message_pb2.PushObjectResponse, "push-object")
 
-    async def _ask(self, request: Any, kind: Any, name: str, wire: Wire | None = None) -> Any:
-        content = await (wire or self._wire).ask(
-            f"/v1/fleet/{name}", self._signed_headers(), request.SerializeToString()
+    async def _ask(self, request: Any, kind: Any, name: str) -> Any:
+        content = await ask(
+            self._upstream,
+            f"/v1/fleet/{name}",
+            self._signed_headers(),
+            request.SerializeToString(),
         )
         answer = kind()
         answer.ParseFromString(content)
@@ -263,8 +261,9 @@ VERSION = dict(RuntimeVersionMetadata.from_local_component("SuperNode").as_metad
 
 
 async def run(order: dict[str, Any]) -> None:
+    upstream = Upstream(order["address"])
     sites = [
-        Site(Keys.read(said), order["socket"], number)
+        Site(Keys.read(said), upstream, number)
         for number, said in enumerate(order["sites"], start=1)
     ]
     for site in sites:

@@ -49,7 +49,7 @@ def test_data_files_travel_with_the_code(wheel: zipfile.ZipFile) -> None:
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.suffix in {".toml", ".proto", ".py"} and "__pycache__" not in path.parts
+        if path.suffix in {".toml", ".proto", ".py", ".html", ".css", ".svg"} and "__pycache__" not in path.parts
     }
 
     assert pages

@@ -17,6 +17,7 @@ import base64
 import binascii
 import hmac
 import json
+import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -76,6 +77,10 @@ _PIECE = 1 << 18
 _IDLE_S = 120.0
 _ANSWER_S = 60.0
 _KEPT_UPSTREAM = 64
+_ON_THE_WAY_BYTES = 16 << 20
+"""What the system may hold of all bodies on their way to the SuperLink, which reads all that
+lies there before it can stop a connection: a thousand replies at once shall not fill it."""
+_LEAST_BYTES, _MOST_BYTES = 8 << 10, 128 << 10
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 EnrolledKey = Callable[[SiteId], bytes | None]
@@ -96,10 +101,11 @@ class Identity(Protocol):
 
 @dataclass(slots=True)
 class Upstream:
-    """Kept connections to one SuperLink."""
+    """Kept connections to one SuperLink, whose buffers get smaller the more are in use."""
 
     address: str
     _idle: list[Streams] = field(default_factory=list)
+    _in_use: int = 0
 
     async def take(self) -> Streams:
         """Return a connection, a kept one if there is one.
@@ -109,19 +115,36 @@ class Upstream:
         SuperLinkUnreachableError
             If the SuperLink does not listen.
         """
+        reader, writer = self._kept() or await self._opened()
+        self._in_use += 1
+        share = min(max(_ON_THE_WAY_BYTES // self._in_use, _LEAST_BYTES), _MOST_BYTES)
+        channel: socket.socket = writer.get_extra_info("socket")
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, share)
+        return reader, writer
+
+    def _kept(self) -> Streams | None:
         while self._idle:
             reader, writer = self._idle.pop()
             if not reader.at_eof() and not writer.is_closing():
                 return reader, writer
             writer.close()
+        return None
+
+    async def _opened(self) -> Streams:
         path: Path = path_of(self.address)
         try:
             return await asyncio.open_unix_connection(path, limit=_PIECE)
         except OSError as error:
             raise SuperLinkUnreachableError(address=self.address) from error
 
+    def drop(self, streams: Streams) -> None:
+        """Close a connection that is not to be used again."""
+        self._in_use -= 1
+        streams[1].close()
+
     def keep(self, streams: Streams) -> None:
         """Keep a connection whose last answer was read to its end."""
+        self._in_use -= 1
         if len(self._idle) < _KEPT_UPSTREAM:
             self._idle.append(streams)
         else:
@@ -254,21 +277,22 @@ class _Connection:
 
     async def _relay(self, head: _Head) -> None:
         """Send the request on and the answer back; the node repeats what failed with 502."""
-        reader, writer = await self._upstream.take()
+        streams = await self._upstream.take()
+        reader, writer = streams
         try:
             writer.write(_request_head(head))
             await self._pass_body(head, writer)
             closing = await self._pass_answer(head, reader)
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
-            writer.close()
+            self._upstream.drop(streams)
             raise SuperLinkUnreachableError(address=self._upstream.address) from error
         except BaseException:
-            writer.close()
+            self._upstream.drop(streams)
             raise
         if closing:
-            writer.close()
+            self._upstream.drop(streams)
         else:
-            self._upstream.keep((reader, writer))
+            self._upstream.keep(streams)
 
     def _note(self, head: _Head, *, came: int = 0, went: int = 0) -> None:
         if head.path in _OBJECT_ROUTES:

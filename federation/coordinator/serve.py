@@ -13,6 +13,7 @@ import functools
 import logging
 import os
 import sys
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from federation.coordinator.decisions import verify_decision
 from federation.coordinator.fleet_gate import Upstream, serve_fleet
 from federation.coordinator.flower_nodes import FlowerNodes
 from federation.coordinator.front_door import ALPN, Caller, FrontDoor
+from federation.coordinator.health import WITHIN_S, restart_when_silent
 from federation.coordinator.home import CentreHome
 from federation.coordinator.options import CentreOptions, PrefectMode
 from federation.coordinator.records import ControlRecords
@@ -40,8 +42,9 @@ from federation.homes import parse_address
 from federation.observability.settings import metrics_address
 from federation.pki.handshakes import Side, explain_handshake_failure, server_context
 from federation.pki.roster import PeerIdentity, Roster
-from federation.server_app.prefect_server import PrefectServer
-from federation.server_app.superlink import plan_superlink, wait_healthy
+from federation.server_app.prefect_server import NAME as PREFECT
+from federation.server_app.prefect_server import PrefectServer, own_server
+from federation.server_app.superlink import is_healthy, plan_superlink, wait_healthy
 from federation.supervision.children import ChildPlan, Supervisor
 from federation.supervision.process import log_to, run_until_done, stop_event, write_state
 from federation.supervision.single import only_one
@@ -155,6 +158,7 @@ class _Centre:
                 self._watch_roster(),
                 self._keep_nodes(),
                 self._supervisor.wait(),
+                *self._watches(),
             )
         ]
         done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -163,6 +167,23 @@ class _Centre:
         await asyncio.gather(*others, return_exceptions=True)
         for task in done:
             task.result()
+
+    def _watches(self) -> list[Coroutine[None, None, None]]:
+        """Return what starts children anew that hang."""
+        children = self._supervisor.children
+        asked = {_SUPERLINK: self._superlink_answers, PREFECT: self._prefect_answers}
+        return [
+            restart_when_silent(children[name], answers)
+            for name, answers in asked.items()
+            if name in children
+        ]
+
+    def _superlink_answers(self) -> bool:
+        return is_healthy(self._superlink.address, within_s=WITHIN_S)
+
+    def _prefect_answers(self) -> bool:
+        where = own_server(self._home.folder)
+        return where is not None and where.is_healthy(within_s=WITHIN_S)
 
     # -- the parts --------------------------------------------------------------------
 

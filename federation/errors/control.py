@@ -198,6 +198,21 @@ class ChildDiedError(PlatformError):
     )
 
 
+class ChildHangsError(PlatformError):
+    """A supervised process ran and answered nobody; it was killed and is started again."""
+
+    code = "TF260"
+    what = Text(
+        en="The process {name} did not answer for up to {seconds} s and is started again.",
+        zh="行程 {name} 已有最多 {seconds} 秒沒有回應,將重新啟動。",
+    )
+    next_step = Text(
+        en="Nothing if it happens once; else read {log} in the home's logs folder, and look at "
+        "the load of the machine.",
+        zh="偶發一次可忽略;若持續發生,請查看工作目錄 logs 資料夾中的 {log},並檢查主機負載。",
+    )
+
+
 class ChildNotReadyError(PlatformError):
     """A supervised process did not become ready in time."""
 

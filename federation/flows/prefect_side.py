@@ -28,7 +28,7 @@ from prefect.states import Crashed
 
 from federation.domain.ids import StudyId
 from federation.domain.queue import Wish
-from federation.flows.tables import end_page, metric_page, round_table
+from federation.flows.tables import end_page, metric_page, progress_words, round_table
 from federation.operations.campaign import SiteResult
 from federation.operations.progress import EventKind, Progress
 
@@ -104,14 +104,20 @@ class PrefectSide:
             if time.monotonic() - self._wrote >= LOOK_S:
                 self._show_progress()
 
-    def show_round(self, record: dict[str, object], *, rounds: int) -> None:
+    def expect(self, rounds: int) -> None:
+        """Note how many rounds there will be."""
+        self._rounds = rounds
+
+    def show_round(self, record: dict[str, object]) -> None:
         """Show a finished round: who did what, and what the rounds came to so far."""
         number = int(str(record.get("round", 0)))
-        self._done, self._rounds = number, rounds
+        self._done = number
         self._percent.clear()
         self._rows.append(record)
         key = f"{self._study}-round-{number:02d}"
-        self._put("table", key, json.dumps(round_table(record)), f"Round {number} of {rounds}")
+        self._put(
+            "table", key, json.dumps(round_table(record)), f"Round {number} of {self._rounds}"
+        )
         self._put("markdown", f"{self._study}-rounds", metric_page(self._rows), "Loss by round")
         self._show_progress()
 
@@ -131,7 +137,7 @@ class PrefectSide:
         self._wrote = time.monotonic()
         part = sum(self._percent.values()) / max(len(self._percent), 1)
         percent = min(100.0, 100 * (self._done + part / 100) / self._rounds)
-        said = f"{self._done} of {self._rounds} rounds"
+        said = progress_words(self._done, self._rounds, self._percent)
         if self._progress is None:
             self._progress = self._put("progress", f"{self._study}-progress", percent, said)
             return

@@ -53,7 +53,9 @@ def turn_clock(home: Path, now: datetime) -> dict[str, Lines]:
     """
     from federation.coordinator.home import CentreHome
     from federation.operations.embedded_registry import registrar
+    from registry.applications.working_days import calendar_in
     from registry.models.cards import version_noun
+    from registry.nouns import noun_rules
     from registry.records.service import Records
     from registry.timers.rules import rules
     from registry.timers.service import run
@@ -61,7 +63,8 @@ def turn_clock(home: Path, now: datetime) -> dict[str, Lines]:
     keeper = registrar(CentreHome.open(home))
     noun = version_noun(artefacts=keeper.artefacts, key=keeper.signer.public_key)
     records = Records(keeper.store, keeper.signer, lambda: now)
-    return run(records, rules(noun), now=now).as_json()
+    every = (*rules(noun), *noun_rules(calendar_in(home)))
+    return run(records, every, now=now).as_json()
 
 
 def hourly() -> RunnerDeployment:

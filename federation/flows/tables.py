@@ -1,7 +1,7 @@
 """The small tables that Prefect's pages show; no number finer than the registry shows."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from federation.operations.campaign import SiteResult
 
@@ -38,15 +38,31 @@ def metric_page(records: Sequence[dict[str, object]]) -> str:
 
 
 def end_page(results: Sequence[SiteResult], entry: dict[str, str]) -> str:
-    """Return the entry and each site's first metric as Markdown."""
-    lines = [f"Registered as **{entry['entry']}**", "", "| site | metric | value | 95 % |"]
-    lines.append("|---|---|---|---|")
-    for result in results:
-        found = (result.evaluation or {}).get("metrics")
-        for metric in found[:1] if isinstance(found, list) else []:
-            span = f"{metric['low']:.3f} to {metric['high']:.3f}"
-            lines.append(f"| {result.site} | {metric['name']} | {metric['value']:.3f} | {span} |")
+    """Return the entry and each site's first metric, or why there is none, as Markdown."""
+    lines = [f"Registered as **{entry['entry']}**", ""]
+    lines += ["| site | rounds | metric | value | 95 % |", "|---|---|---|---|---|"]
+    lines += [f"| {one.site} | {one.rounds} | {_evaluated(one)} |" for one in results]
     return "\n".join(lines)
+
+
+def progress_words(done: int, rounds: int, percent: Mapping[str, int]) -> str:
+    """Return how far the rounds are, and each site in the one in flight."""
+    said = f"{done} of {rounds} rounds"
+    if not percent:
+        return said
+    sites = ", ".join(f"{site} {part} %" for site, part in sorted(percent.items()))
+    return f"{said}; round {done + 1}: {sites}"
+
+
+def _evaluated(result: SiteResult) -> str:
+    """Return the last three cells of a site's row."""
+    evaluation = result.evaluation or {}
+    found = evaluation.get("metrics")
+    if isinstance(found, list) and found:
+        metric = found[0]
+        span = f"{metric['low']:.3f} to {metric['high']:.3f}"
+        return f"{metric['name']} | {metric['value']:.3f} | {span}"
+    return f"not shown | {evaluation.get('refused') or ''} |"
 
 
 def _replied(site: str, one: dict[str, dict[str, object]]) -> dict[str, object]:

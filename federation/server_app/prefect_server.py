@@ -45,12 +45,12 @@ class PrefectAddress:
         """Return where a person's browser goes."""
         return self.url.removesuffix("/api")
 
-    def is_healthy(self) -> bool:
+    def is_healthy(self, *, within_s: float = _HEALTH_S) -> bool:
         """Say whether the server answers just now."""
         user, _, password = (self.auth or "").partition(":")
         login = httpx.BasicAuth(user, password) if self.auth else None
         try:
-            reply = httpx.get(f"{self.url}/health", auth=login, timeout=_HEALTH_S)
+            reply = httpx.get(f"{self.url}/health", auth=login, timeout=within_s)
         except httpx.TransportError:
             return False
         return reply.status_code == httpx.codes.OK

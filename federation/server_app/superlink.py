@@ -80,14 +80,20 @@ def wait_healthy(
         If it does not within `timeout_s`, or `is_running` says that it ended.
     """
     end = time.monotonic() + timeout_s
-    with httpx.Client(transport=UnixTransport(path_of(address)), timeout=2.0) as client:
-        while time.monotonic() < end and is_running():
-            try:
-                if client.get("http://localhost/health").status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
+    while time.monotonic() < end and is_running():
+        if is_healthy(address, within_s=2.0):
+            return
+        time.sleep(0.05)
     raise SuperLinkStartError(seconds=timeout_s)
+
+
+def is_healthy(address: str, *, within_s: float) -> bool:
+    """Say whether the SuperLink answers just now."""
+    with httpx.Client(transport=UnixTransport(path_of(address)), timeout=within_s) as client:
+        try:
+            return client.get("http://localhost/health").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,10 +79,12 @@ class Child:
         finally:
             self._signal_group(signal.SIGKILL)
 
-    def restart(self, *, if_older_s: float) -> None:
-        """Kill the child so that it starts again, if it has run for longer than that."""
-        if self.alive and time.monotonic() - self._started > if_older_s:
+    def restart(self, *, if_older_s: float) -> bool:
+        """Kill the child so that it starts again, if it has run for longer than that; say so."""
+        is_due = self.alive and time.monotonic() - self._started > if_older_s
+        if is_due:
             self._signal_group(signal.SIGKILL)
+        return is_due
 
     async def stop(self, *, within_s: float) -> None:
         """Ask the child's group to end; kill what is left after the deadline."""

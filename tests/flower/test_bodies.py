@@ -1,6 +1,7 @@
 """Bodies of many requests at once: memory holds so much and no more, and nothing is lost."""
 
 import asyncio
+import sys
 from collections.abc import MutableMapping
 from contextlib import closing
 from pathlib import Path
@@ -63,6 +64,25 @@ def test_many_unfinished_bodies_hold_no_more_memory_than_allowed(tmp_path: Path)
         body.close()
     assert bodies.held_bytes == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_that_is_in_its_file_is_not_held_while_the_next_one_is_awaited(
+    tmp_path: Path,
+) -> None:
+    bodies, part, held = Bodies(tmp_path), bytes(PART), []
+    events = parts(part, b"end")
+
+    async def receive() -> MutableMapping[str, Any]:
+        held.append(sys.getrefcount(part) - sum(part is one.get("body") for one in events))
+        return events.pop(0)
+
+    with closing(Body(bodies)) as other:
+        other.add(3 * PART)
+        body = asyncio.run(bodies.read(receive))
+        assert body is not None
+        body.close()
+
+    assert held[0] == held[1]
 
 
 def test_small_bodies_make_no_files(tmp_path: Path) -> None:

@@ -387,22 +387,20 @@ def test_stop_now_gives_the_round_up_and_what_was_kept_is_in_the_book(fed: Feder
 
 
 def test_pause_holds_the_run_between_two_rounds_until_it_is_over(fed: Federation) -> None:
-    wish, seen = [Wish.GO_ON], []
+    asked_while_paused: list[int] = []
 
-    def pause(site: SiteId) -> None:
-        if site == NORTH and len(fed.flower.asked) == 1:
-            wish[0] = Wish.PAUSE
-            threading.Timer(0.6, go_on).start()
+    def wish() -> Wish:
+        """Pause after the first round, and go on when that was asked for three times."""
+        if not fed.flower.asked or len(asked_while_paused) == 3:
+            return Wish.GO_ON
+        if run_state(fed) is RunState.PAUSED:
+            asked_while_paused.append(len(fed.flower.asked))
+        return Wish.PAUSE
 
-    def go_on() -> None:
-        seen.append((run_state(fed), len(fed.flower.asked)))
-        wish[0] = Wish.GO_ON
-
-    fed.flower.late = pause
-    result = fed.run(wish=lambda: wish[0])
+    result = fed.run(wish=wish)
 
     assert result.status == "completed"
-    assert seen == [(RunState.PAUSED, 1)]
+    assert asked_while_paused == [1, 1, 1]
     assert run_state(fed) is RunState.COMPLETED
     assert "paused" in fed.stages()
 

@@ -111,25 +111,36 @@ class Federation:
 
     def launch(self, *, rounds: int = 3, quorum: int = 2, private: bool = True) -> None:
         """Submit and launch the study, and sign every hospital's approval."""
+        self.queue(STUDY, rounds=rounds, quorum=quorum, private=private)
+        self.approve(STUDY)
+
+    def queue(
+        self, study: str, *, rounds: int, quorum: int, private: bool = True, priority: int = 5
+    ) -> None:
+        """Submit and launch a study; the hospitals have not decided on it."""
+        file = self.homes.folder / f"{study}.toml"
+        text = study_text(
+            study=study, rounds=rounds, sites=self.sites, quorum=quorum, private=private
+        )
+        file.write_text(text, encoding="utf-8")
+        home = ("--home", str(self.homes.centre))
+        self.trifed("study", "submit", str(file), *home)
+        self.trifed("study", "launch", study, *home, "--priority", str(priority), "--detach")
+
+    def approve(self, study: str) -> None:
+        """Sign every hospital's approval of a study."""
         from clients.decide import approve_study
 
-        file = self.homes.folder / "study.toml"
-        file.write_text(
-            study_text(rounds=rounds, sites=self.sites, quorum=quorum, private=private),
-            encoding="utf-8",
-        )
-        self.trifed("study", "submit", str(file), "--home", str(self.homes.centre))
-        self.trifed("study", "launch", STUDY, "--home", str(self.homes.centre), "--detach")
         for site in self.sites:
             node = NodeHome.open(self.homes.node(site))
-            self.wait_until(node.proposal(StudyId(STUDY)).exists, f"the proposal at {site}")
-            approve_study(node, StudyId(STUDY), now=datetime.now(UTC))
+            self.wait_until(node.proposal(StudyId(study)).exists, f"the proposal at {site}")
+            approve_study(node, StudyId(study), now=datetime.now(UTC))
 
-    def finish(self, *, timeout_s: float = FINISH_S) -> Outcome:
+    def finish(self, *, timeout_s: float = FINISH_S, study: str = STUDY) -> Outcome:
         """Wait for the end of the run and return what became of it."""
-        self.wait_until(lambda: self.run_state() in ENDED, "the end of the run", timeout_s)
+        self.wait_until(lambda: self.run_state(study) in ENDED, "the end of the run", timeout_s)
         with self.store() as store:
-            run = store.runs(StudyId(STUDY))[-1]
+            run = store.runs(StudyId(study))[-1]
             rounds = RoundStore(store.database).rounds(RunId(run.id), RoundKind.TRAIN)
         return Outcome(
             run.state,
@@ -138,10 +149,10 @@ class Federation:
             run.record,
         )
 
-    def run_state(self) -> RunState | None:
+    def run_state(self, study: str = STUDY) -> RunState | None:
         """Return the state of the newest run, None before there is one."""
         with self.store() as store:
-            runs: list[Stored[RunState]] = store.runs(StudyId(STUDY))
+            runs: list[Stored[RunState]] = store.runs(StudyId(study))
         return runs[-1].state if runs else None
 
     @contextlib.contextmanager
@@ -197,7 +208,7 @@ class Federation:
         found = self.find(kind, at=at)
         for process in found:
             process.kill()
-        psutil.wait_procs(found, timeout=10)
+        self.wait_until(lambda: all(map(_is_over, found)), f"the end of a {kind.name}")
         return [process.pid for process in found]
 
     def find(self, kind: Kind, *, at: SiteId) -> list[psutil.Process]:
@@ -372,6 +383,14 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _is_over(process: psutil.Process) -> bool:
+    """Say whether a process has ended, its parent not having asked for its status perhaps."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _is(process: psutil.Process, kind: Kind) -> bool:

@@ -109,14 +109,22 @@ def make_homes(folder: Path, *, sites: Sequence[SiteId] = SITES) -> Homes:
     return homes
 
 
-def study_text(*, rounds: int, sites: Sequence[SiteId], quorum: int, private: bool = True) -> str:
+def study_text(
+    *,
+    rounds: int,
+    sites: Sequence[SiteId],
+    quorum: int,
+    private: bool = True,
+    study: str = STUDY,
+) -> str:
     """Return the study file of a scenario."""
     expires = (datetime.now(UTC) + timedelta(days=30)).replace(microsecond=0).isoformat()
-    privacy = ["[privacy]", "epsilon = 8.0", "delta = 1e-3", "clip_norm = 1.0"] if private else []
+    privacy = ["[privacy]", "epsilon = 8.0", "delta = 1e-3", "clip_norm = 1.0"]
     return "\n".join(
         [
+            *([] if private else ['privacy = "none"']),
             "[study]",
-            f'id = "{STUDY}"',
+            f'id = "{study}"',
             'title = "A study that is disturbed"',
             'purpose = "medical-care"',
             'recipe = "cxr-pneumonia-small"',
@@ -129,7 +137,9 @@ def study_text(*, rounds: int, sites: Sequence[SiteId], quorum: int, private: bo
             "[training]",
             f"rounds = {rounds}",
             "batch_size = 16",
-            *privacy,
+            *(
+                privacy if private else ["learning_rate = 0.01"]
+            ),  # the recipe's is for clipped steps
             "[evaluation]",
             "heldout_fraction = 0.3",
             "",

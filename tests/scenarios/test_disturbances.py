@@ -122,6 +122,27 @@ def test_a_centre_that_slept_through_a_lease_gives_nobody_up(
     assert found == undisturbed
 
 
+def test_a_superlink_that_hangs_is_started_anew_and_nothing_changes(
+    launched: Homes, undisturbed: Digests, tmp_path: Path
+) -> None:
+    gate = Moment.WHILE_TRAINING.gate(round=2, site=TAIPEI)
+    with a_federation(launched, tmp_path, sites=PAIR) as fed:
+        fed.gates.close(gate)
+        fed.start()
+        with fed.held_at(gate):
+            before = pids(fed, Kind.SUPERLINK)
+            with fed.frozen(Kind.SUPERLINK, at=TAIPEI):
+                fed.wait_until(lambda: pids(fed, Kind.SUPERLINK) - before, "another SuperLink")
+        found = Digests.of(fed.finish(), fed)
+
+    assert found == undisturbed
+
+
+def pids(fed: Federation, kind: Kind) -> set[int]:
+    """Return the process ids of a kind at the centre."""
+    return {one.pid for one in fed.find(kind, at=TAIPEI)}
+
+
 def code_at(fed: Federation, site: SiteId) -> str | None:
     """Return the code that a node shows of its channel."""
     error = fed.node_state(site).get("error")

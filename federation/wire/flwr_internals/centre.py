@@ -74,6 +74,7 @@ _HEARTBEAT_S = 10.0
 _PATIENCE_S = 1.0
 """A SuperLink on this machine that is away for longer has ended, and its runs with it."""
 _NEARLY_WHOLE_S = 0.5
+_SMALL_BYTES = 64 << 10
 _MESSAGE_LIFE_S = 7 * 24 * 3600.0
 
 
@@ -165,6 +166,7 @@ class RunSession:
         self._node = Node(node_id=SUPERLINK_NODE_ID)
         self._over = threading.Event()
         self._awaited: dict[str, str] = {}
+        self._looked_at: tuple[str, PulledObject] = ("", PulledObject())
 
     @classmethod
     def open(
@@ -299,8 +301,12 @@ class RunSession:
 
     def pull(self, reply: Announced) -> PulledObject:
         """Return the part of a reply that comes last, as far as is known; tells of the whole."""
+        part = self._awaited.get(reply.root, reply.root)
         with translated(self._path, "PullObject"):
-            return self._pull(self._awaited.get(reply.root, reply.root))
+            answer = self._pull(part)
+        if answer.available and len(answer.content) <= _SMALL_BYTES:
+            self._looked_at = (part, answer)
+        return answer
 
     def read(self, reply: Announced, *, limit_bytes: int) -> Message:
         """Return a reply's message and let the SuperLink forget it.
@@ -344,6 +350,8 @@ class RunSession:
         """Return one object; nodes send two at a time, so that the last may come before another."""
         end = time.monotonic() + _NEARLY_WHOLE_S
         wait_s = 0.005
+        if self._looked_at[0] == object_id:
+            return self._looked_at[1].content
         while not (answer := self._pull(object_id)).available:
             if not answer.found:
                 raise ReplyCutShortError()

@@ -24,7 +24,7 @@ from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkStat
 from flwr.supercore.date import now
 from flwr.supercore.object_store.in_memory_object_store import InMemoryObjectStore
 
-MEMORY_BYTES = 64 << 20
+MEMORY_BYTES = 32 << 20
 """Objects that are kept in memory at most; each task's model counts once."""
 
 _SMALL_BYTES = 64 << 10

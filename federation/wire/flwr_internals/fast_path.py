@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn.protocols.http.httptools_impl as http_protocol
 from fastapi import HTTPException, Request
-from flwr.proto import fleet_pb2, message_pb2, runtime_pb2
+from flwr.proto import fleet_pb2, heartbeat_pb2, message_pb2, runtime_pb2
 from flwr.supercore.constant import TASK_TOKEN_HEADER
 from flwr.supercore.dependencies.task import authenticate_task
 from flwr.supercore.error import FlowerError
@@ -34,7 +34,8 @@ Answer = Callable[[Request, Any], Message]
 
 _INLINE_BYTES = 64 << 10
 _MEDIA_TYPE = PROTOBUF_MEDIA_TYPE.encode()
-_HIGH_WATER_BYTES = 256 << 10
+_HIGH_WATER_BYTES = 64 << 10
+"""What of a body may lie unread at its connection: uvicorn's own limit, times a thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,9 @@ def fleet_routes() -> dict[str, Hot]:
         ),
         "/v1/fleet/pull-object": Hot(
             message_pb2.PullObjectRequest, by_node(fleet_handlers.pull_object), is_shared=True
+        ),
+        "/v1/fleet/send-node-heartbeat": Hot(
+            heartbeat_pb2.SendNodeHeartbeatRequest, by_node(fleet_handlers.send_node_heartbeat)
         ),
         "/v1/fleet/confirm-message-received": Hot(
             message_pb2.ConfirmMessageReceivedRequest,

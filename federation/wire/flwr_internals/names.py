@@ -102,6 +102,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "pull_object",
         "push_messages",
         "push_object",
+        "send_node_heartbeat",
     ),
     "flwr.superlink.servicer.runtime.runtime_handlers": (
         "confirm_message_received",

@@ -13,6 +13,7 @@ ends the pulls of the one before, and is given what that one did not receive.
 
 import asyncio
 import functools
+import logging
 from collections import Counter, OrderedDict
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -201,6 +202,7 @@ def _take_back(state: Any, node: int) -> None:
 def serve_superlink(socket: Path, *, database: Path | None, secret: bytes) -> None:
     """Serve until stopped; `database` None keeps everything in memory."""
     folder = socket.with_name("objects")
+    logging.getLogger("flwr").setLevel(logging.WARNING)  # a line for each message otherwise
     carry_many_nodes(folder)
     app = create_app(_config(database, secret), SuperLinkLifespan)
     node_auth.verify_signature = _VerifiedOnce(node_auth.verify_signature)

@@ -1,0 +1,100 @@
+"""A child that hangs is started anew; one that is slow for a moment is left alone."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from federation.coordinator import health
+from federation.coordinator.health import restart_when_silent
+from federation.supervision.children import ChildPlan, Supervisor
+from tests.conductor.builders import until
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(health, "PAUSE_S", 0.02)
+    yield
+
+
+def a_supervisor(folder: Path) -> Supervisor:
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    plan = ChildPlan("sleeper", lambda: command, dict(os.environ), folder / "sleeper.log")
+    return Supervisor([plan], on_change=lambda: None)
+
+
+def test_a_child_that_hangs_is_started_anew_and_it_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def play() -> list[int | None]:
+        supervisor = a_supervisor(tmp_path)
+        supervisor.start()
+        child = supervisor.children["sleeper"]
+
+        def answers() -> bool:
+            return child.pid is None or psutil.Process(child.pid).status() != "stopped"
+
+        watch = asyncio.ensure_future(restart_when_silent(child, answers))
+        await until(lambda: child.alive)
+        first = child.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        await until(lambda: child.starts == 2 and child.alive)
+        found = [first, child.pid]
+        watch.cancel()
+        await supervisor.stop()
+        return found
+
+    first, second = asyncio.run(play())
+
+    assert first != second
+    assert "[TF260]" in caplog.text and "sleeper.log" in caplog.text
+
+
+def test_a_child_that_misses_two_questions_in_a_row_lives(tmp_path: Path) -> None:
+    asked: list[bool] = []
+
+    def answers() -> bool:
+        asked.append(len(asked) % health.MISSES == 0)
+        return asked[-1]
+
+    async def play() -> int:
+        supervisor = a_supervisor(tmp_path)
+        supervisor.start()
+        child = supervisor.children["sleeper"]
+        await until(lambda: child.alive)
+        watch = asyncio.ensure_future(restart_when_silent(child, answers))
+        await until(lambda: len(asked) > 4 * health.MISSES)
+        watch.cancel()
+        starts = child.starts
+        await supervisor.stop()
+        return starts
+
+    assert asyncio.run(play()) == 1
+
+
+def test_a_child_that_has_not_answered_yet_may_take_its_time(tmp_path: Path) -> None:
+    asked: list[bool] = []
+
+    def never() -> bool:
+        asked.append(False)
+        return False
+
+    async def play() -> int:
+        supervisor = a_supervisor(tmp_path)
+        supervisor.start()
+        child = supervisor.children["sleeper"]
+        await until(lambda: child.alive)
+        watch = asyncio.ensure_future(restart_when_silent(child, never))
+        await until(lambda: len(asked) > 3 * health.MISSES)
+        watch.cancel()
+        starts = child.starts
+        await supervisor.stop()
+        return starts
+
+    assert asyncio.run(play()) == 1

@@ -154,8 +154,9 @@ def train_study(study: str, at_quorum: bool = False) -> State:
 def _train(campaign: Campaign, result: Result, side: PrefectSide) -> None:
     open_run(campaign)
     rounds = campaign.study.training.rounds
+    side.expect(rounds)
     for number in range(1, rounds + 1):
-        side.show_round(play_round(campaign, number), rounds=rounds)
+        side.show_round(play_round(campaign, number))
     examine(campaign)
     entry = register(campaign)
     side.show_end(campaign.results(), entry)

@@ -139,6 +139,8 @@ class Scene:
                 "sites": {f"site-{node}": str(node) for node in self.answers},
                 "spool": None,
                 "kept": [],
+                "keys": [],
+                "shared": None,
                 **order,
             }
         )

@@ -1,7 +1,9 @@
 """The paper that figures are drawn on: size, type, colours, and the SVG bytes."""
 
+import html
 import io
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,19 +22,19 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)), (0, (8, 3))
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo")
 GREY = "#767676"
-WIDTH_IN = 6.4
+WIDTH_IN = 5.4
+"""Small, so that words can still be read where a figure is scaled to a telephone."""
 
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "trifed",
     "font.family": ["sans-serif"],
     "font.sans-serif": [
-        "Noto Sans",
         "Noto Sans CJK TC",
         "Noto Sans TC",
         "Microsoft JhengHei",
         "PingFang TC",
-        "Arial",
+        "Noto Sans",
         "DejaVu Sans",
         "sans-serif",
     ],
@@ -50,6 +52,14 @@ _STYLE: dict[str, Any] = {
     "figure.dpi": 100,
     "axes.unicode_minus": True,
 }
+
+
+_UNSAID = ("Date", "Creator", "Format", "Type")
+"""What matplotlib would tell of itself and the day."""
+
+_CJK = re.compile("[\u3400-\u9fff]")
+_FULL = str.maketrans("(),:;", "\uff08\uff09\uff0c\uff1a\uff1b")
+_MARK = re.compile(r"[();] ?|(?<=[\u3400-\u9fff])[,:] ?|[,:](?=[\u3400-\u9fff])")
 
 
 @dataclass
@@ -92,26 +102,32 @@ def paper(
         axes = figure.add_subplot()
         if square:
             axes.set_box_aspect(1)
-        axes.set_title(title.say(language))
+        axes.set_title(said(title, language))
         drawn = Paper(axes, figure)
         yield drawn
         file = io.BytesIO()
-        metadata = {
-            "Title": title.say(language),
-            "Description": description.say(language),
-            "Date": None,
-            "Creator": None,
-            "Format": None,
-            "Type": None,
-        }
-        figure.savefig(file, format="svg", metadata=metadata)
-        drawn.svg = _readable(file.getvalue(), title.say(language), description.say(language))
+        figure.savefig(file, format="svg", metadata=dict.fromkeys(_UNSAID))
+        drawn.svg = _readable(file.getvalue(), said(title, language), said(description, language))
 
 
 def label(axes: "Axes", x: Text, y: Text, language: Language) -> None:
     """Name both axes."""
-    axes.set_xlabel(x.say(language))
-    axes.set_ylabel(y.say(language))
+    axes.set_xlabel(said(x, language))
+    axes.set_ylabel(said(y, language))
+
+
+def said(text: Text, language: Language, **values: object) -> str:
+    """Return a text with the punctuation of its language; matplotlib's markup is only text."""
+    filled = text.say(language, **values).replace("$", r"\$")
+    if language is Language.ZH_HANT_TW and _CJK.search(filled):
+        return _MARK.sub(lambda found: found[0].strip().translate(_FULL), filled)
+    return filled
+
+
+def description_of(svg: bytes) -> str:
+    """Return what a screen reader says of a figure."""
+    found = re.search(rb"<desc>(.*?)</desc>", svg, re.S)
+    return html.unescape(found[1].decode()) if found else ""
 
 
 def _readable(svg: bytes, title: str, description: str) -> bytes:

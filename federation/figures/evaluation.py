@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.figures.canvas import COLOURS, GREY, LINES, MARKS, label, paper
+from federation.figures.canvas import COLOURS, GREY, HATCHES, LINES, MARKS, label, paper, said
 from federation.wording import Language, Text
 
 Floats = NDArray[np.float64]
+
+FEW_POINTS = 12
+"""Up to so many points of a line are marked, so that one alone is seen."""
 
 _CHANCE = Text(en="chance", zh="隨機")
 _BAND = Text(en="95 % band", zh="95% 區間")
@@ -47,8 +50,8 @@ def roc(curve: Roc, language: Language) -> bytes:
         "low": curve.auroc_low,
         "high": curve.auroc_high,
     }
-    said = _filled(_ROC_SAID, numbers)
-    with paper(_ROC, said, language, height_in=5.2, square=True) as drawn:
+    words = _filled(_ROC_SAID, numbers)
+    with paper(_ROC, words, language, height_in=5.2, square=True) as drawn:
         axes = drawn.axes
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label=_CHANCE.say(language))
         axes.fill_between(
@@ -60,7 +63,7 @@ def roc(curve: Roc, language: Language) -> bytes:
             linewidth=0,
             label=_BAND.say(language),
         )
-        area = _AREA.say(language, **numbers)
+        area = said(_AREA, language, **numbers)
         axes.plot(curve.false_positive, curve.true_positive, color=COLOURS[0], label=area)
         axes.set(xlim=(0, 1), ylim=(0, 1))
         label(axes, _FPR, _TPR, language)
@@ -89,8 +92,8 @@ class Reliability:
 
 def reliability(found: Reliability, language: Language) -> bytes:
     """Draw observed against predicted risk."""
-    said = _filled(_RELIABILITY_SAID, {"bins": len(found.predicted)})
-    with paper(_RELIABILITY, said, language, height_in=5.2, square=True) as drawn:
+    words = _filled(_RELIABILITY_SAID, {"bins": len(found.predicted)})
+    with paper(_RELIABILITY, words, language, height_in=5.2, square=True) as drawn:
         axes = drawn.axes
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label=_IDEAL.say(language))
         reach = np.maximum([found.observed - found.low, found.high - found.observed], 0)
@@ -112,7 +115,7 @@ def reliability(found: Reliability, language: Language) -> bytes:
 
 
 _FOREST_SAID = Text(
-    en="{rows} estimates with 95 % intervals, each in a row.",
+    en="Estimates with 95 % intervals, one in each row: {rows}.",
     zh="共 {rows} 項估計值與 95% 區間,每列一項。",
 )
 _SUPPRESSED = Text(en="not shown: too few people", zh="人數過少,不予顯示")
@@ -144,29 +147,29 @@ def forest(
     line
         Where a reference line stands, for example the pooled value or zero.
     """
-    said = _filled(_FOREST_SAID, {"rows": len(rows)})
-    with paper(title, said, language, height_in=1.4 + 0.34 * len(rows)) as drawn:
+    count = _filled(_FOREST_SAID, {"rows": len(rows)})
+    with paper(title, count, language, height_in=1.4 + 0.34 * len(rows)) as drawn:
         axes = drawn.axes
         for place, row in enumerate(rows):
             if row.value is None or row.low is None or row.high is None:
-                axes.text(
-                    0.02, place, _SUPPRESSED.say(language), color=GREY, va="center", style="italic",
-                    transform=axes.get_yaxis_transform(),
-                )  # fmt: skip
+                words = said(_SUPPRESSED, language)
+                across = axes.get_yaxis_transform()
+                axes.text(0.02, place, words, color=GREY, va="center", transform=across)
                 continue
             colour = COLOURS[1] if row.is_summary else COLOURS[0]
             mark = "D" if row.is_summary else "s"
             axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.6)
             axes.plot([row.value], [place], marker=mark, color=colour, markersize=6)
-            text = f"{row.value:.3f} ({row.low:.3f}, {row.high:.3f})"
+            text = f"{row.value:.3f} ({row.low:.3f}, {row.high:.3f})".replace("-", "\u2212")
             axes.text(
-                1.01, place, text, va="center", fontsize=8, transform=axes.get_yaxis_transform()
+                1.02, place, text, va="center", fontsize=8, transform=axes.get_yaxis_transform()
             )
         if line is not None:
             axes.axvline(line, color=GREY, linestyle=":", linewidth=1)
-        axes.set_yticks(range(len(rows)), [row.name.say(language) for row in rows])
+        axes.locator_params(axis="x", nbins=5)
+        axes.set_yticks(range(len(rows)), [said(row.name, language) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_xlabel(axis.say(language))
+        axes.set_xlabel(said(axis, language))
         axes.grid(visible=False, axis="y")
     return drawn.svg
 
@@ -203,6 +206,8 @@ def decision_curve(found: DecisionCurve, language: Language) -> bytes:
                 values,
                 color=COLOURS[place] if place < 2 else COLOURS[6],
                 linestyle=LINES[place],
+                marker=MARKS[place] if len(found.threshold) < FEW_POINTS else "",
+                markersize=4,
                 label=name.say(language),
             )
         top = float(np.nanmax([found.model.max(), found.all_.max(), 0.01]))
@@ -212,37 +217,83 @@ def decision_curve(found: DecisionCurve, language: Language) -> bytes:
     return drawn.svg
 
 
-_DRIFT = Text(en="Drift of scores", zh="分數漂移")
+_DRIFT = Text(en="Drift: {variable}", zh="{variable}漂移")
 _DRIFT_SAID = Text(
-    en="Share of cases by score, then and now. PSI {psi:.3f}.",
-    zh="參考期與目前之分數分布。PSI {psi:.3f}。",
+    en="Share of cases by {variable}, in the reference and now. PSI {psi:.3f}.",
+    zh="參考期與目前依{variable}之個案比例。PSI {psi:.3f}。",
 )
 _REFERENCE = Text(en="reference", zh="參考期")
 _NOW = Text(en="now", zh="目前")
-_SCORE = Text(en="score", zh="分數")
 _SHARE = Text(en="share of cases", zh="個案比例")
 
 
-def drift(edges: Floats, reference: Floats, now: Floats, psi: float, language: Language) -> bytes:
-    """Draw two distributions over the same bins.
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """Shares of cases by bin, (B,), then and now; `names` say the bins."""
 
-    Parameters
-    ----------
-    edges
-        Bounds of the bins, (B + 1,).
-    reference, now
-        Shares of cases, (B,).
-    """
-    with paper(_DRIFT, _filled(_DRIFT_SAID, {"psi": psi}), language) as drawn:
+    variable: Text
+    names: Sequence[str]
+    reference: Sequence[float]
+    now: Sequence[float]
+    psi: float
+
+
+def drift(found: Drifted, language: Language) -> bytes:
+    """Draw two distributions over the same bins, side by side."""
+    words: dict[str, object] = {"variable": found.variable, "psi": found.psi}
+    at = np.arange(len(found.names))
+    title = _filled(_DRIFT, {"variable": found.variable})
+    with paper(title, _filled(_DRIFT_SAID, words), language, height_in=3.6) as drawn:
         axes = drawn.axes
-        shown = ((reference, _REFERENCE, GREY, "-"), (now, _NOW, COLOURS[1], "--"))
-        for values, name, colour, line in shown:
-            axes.stairs(
-                values, edges, color=colour, linestyle=line, label=name.say(language), linewidth=1.6
+        shown = (
+            (found.reference, -0.2, _REFERENCE, "#BBBBBB", HATCHES[0]),
+            (found.now, 0.2, _NOW, COLOURS[1], HATCHES[1]),
+        )
+        for values, beside, name, colour, hatch in shown:
+            axes.bar(
+                at + beside, values, width=0.4, color=colour, hatch=hatch, edgecolor="black",
+                linewidth=0.6, label=name.say(language),
+            )  # fmt: skip
+        axes.set_xticks(at, list(found.names))
+        axes.grid(visible=False, axis="x")
+        label(axes, found.variable, _SHARE, language)
+        axes.legend(title=f"PSI {found.psi:.3f}")
+    return drawn.svg
+
+
+_ROBUST = Text(en="Robustness", zh="穩健性")
+_ROBUST_SAID = Text(
+    en="AUROC by severity of {corruptions} corruptions; severity 0 is the image as it is.",
+    zh="{corruptions} 種影像劣化於各嚴重程度之 AUROC;0 表示原始影像。",
+)
+_SEVERITY = Text(en="severity", zh="嚴重程度")
+_AUROC = Text(en="AUROC", zh="AUROC")
+
+
+def robustness(
+    plain: float | None, by_corruption: Sequence[tuple[Text, Sequence[float]]], language: Language
+) -> bytes:
+    """Draw the AUROC of each corruption by severity from 1 up; `plain` is that of severity 0."""
+    words = _filled(_ROBUST_SAID, {"corruptions": len(by_corruption)})
+    with paper(_ROBUST, words, language) as drawn:
+        axes = drawn.axes
+        for place, (name, values) in enumerate(by_corruption):
+            start = [] if plain is None else [plain]
+            axes.plot(
+                range(1 - len(start), len(values) + 1),
+                [*start, *values],
+                color=COLOURS[place % 7],
+                linestyle=LINES[place % 7],
+                marker=MARKS[place % 7],
+                markersize=4,
+                label=said(name, language),
             )
-        axes.set_ylim(bottom=0)
-        label(axes, _SCORE, _SHARE, language)
-        axes.legend(title=f"PSI {psi:.3f}")
+        axes.axhline(0.5, color=GREY, linewidth=0.8)
+        lowest = min([0.5, *(value for _, values in by_corruption for value in values)])
+        axes.set_ylim(lowest - 0.03, 1)
+        axes.locator_params(axis="x", integer=True)
+        label(axes, _SEVERITY, _AUROC, language)
+        axes.legend()
     return drawn.svg
 
 
@@ -262,8 +313,8 @@ def cross_site(
 ) -> bytes:
     """Draw a figure of every version at every site; None where it is suppressed."""
     numbers = np.array([[np.nan if one is None else one for one in row] for row in values], float)
-    said = _filled(_MATRIX_SAID, {"figure": figure, "models": len(models), "sites": len(sites)})
-    with paper(_MATRIX, said, language, height_in=1.6 + 0.42 * len(models)) as drawn:
+    words = _filled(_MATRIX_SAID, {"figure": figure, "models": len(models), "sites": len(sites)})
+    with paper(_MATRIX, words, language, height_in=1.6 + 0.42 * len(models)) as drawn:
         axes = drawn.axes
         known = numbers[np.isfinite(numbers)]
         ends = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
@@ -294,8 +345,8 @@ _FREE = Text(en="share without the event", zh="未發生事件比例")
 
 def survival(groups: Sequence[tuple[Text, Floats, Floats]], language: Language) -> bytes:
     """Draw Kaplan-Meier curves: for each group its name, times (T,) and shares (T,)."""
-    said = _filled(_SURVIVAL_SAID, {"groups": len(groups)})
-    with paper(_SURVIVAL, said, language) as drawn:
+    words = _filled(_SURVIVAL_SAID, {"groups": len(groups)})
+    with paper(_SURVIVAL, words, language) as drawn:
         axes = drawn.axes
         for place, (name, times, shares) in enumerate(groups):
             axes.step(
@@ -314,8 +365,8 @@ def survival(groups: Sequence[tuple[Text, Floats, Floats]], language: Language) 
     return drawn.svg
 
 
-def _filled(text: Text, values: Mapping[str, float | int | str]) -> Text:
+def _filled(text: Text, values: Mapping[str, object]) -> Text:
     """Return the sentence with its fields filled in, in both languages."""
     both = (text.say(one, **values) for one in (Language.EN, Language.ZH_HANT_TW))
-    en, zh = (said.replace("{", "(").replace("}", ")") for said in both)
+    en, zh = (one.replace("{", "(").replace("}", ")") for one in both)
     return Text(en=en, zh=zh)

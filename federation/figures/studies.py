@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from federation.economics.budget import Sector, YearImpact
 from federation.economics.diagnostic import title_of
 from federation.economics.sensitivity import Bar
-from federation.figures.canvas import COLOURS, GREY, HATCHES, LINES, MARKS, paper
+from federation.figures.canvas import COLOURS, GREY, HATCHES, LINES, MARKS, paper, said
 from federation.wording import Language, Text
 
 Floats = NDArray[np.float64]
@@ -39,11 +39,11 @@ def plane(points: Floats, threshold: float, base: str, language: Language) -> by
         mean = points.mean(axis=0)
         axes.plot(*mean, marker="D", markersize=8, color=COLOURS[1], label=_MEAN.say(language))
         x, y = axes.get_xlim(), axes.get_ylim()
-        worth = _WORTH.say(language, threshold=threshold)
+        worth = said(_WORTH, language, threshold=threshold)
         axes.plot(x, threshold * np.array(x), color=COLOURS[6], linestyle="--", label=worth)
         axes.set(xlim=x, ylim=y)
-        axes.set_xlabel(_EFFECT.say(language))
-        axes.set_ylabel(_COST.say(language, base=base))
+        axes.set_xlabel(said(_EFFECT, language))
+        axes.set_ylabel(said(_COST, language, base=base))
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.legend()
     return drawn.svg
@@ -83,8 +83,8 @@ def acceptability(
                 color=COLOURS[place % 7], markersize=5,
             )  # fmt: skip
         axes.set_ylim(0, 1.02)
-        axes.set_xlabel(_PAY.say(language, base=base))
-        axes.set_ylabel(_BEST.say(language))
+        axes.set_xlabel(said(_PAY, language, base=base))
+        axes.set_ylabel(said(_BEST, language))
         axes.locator_params(axis="x", nbins=5)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.legend()
@@ -124,12 +124,44 @@ def tornado(outcome: float, bars: Sequence[Bar], base: str, language: Language) 
         ]
         axes.axvline(outcome, color=COLOURS[6], linewidth=1)
         axes.axvline(0, color=GREY, linestyle=":", linewidth=1)
-        axes.set_yticks(range(len(shown)), [title_of(bar.parameter).say(language) for bar in shown])
+        axes.set_yticks(
+            range(len(shown)), [said(title_of(bar.parameter), language) for bar in shown]
+        )
         axes.set_ylim(len(shown) - 0.4, -0.6)
-        axes.set_xlabel(_NET.say(language, base=base))
+        axes.set_xlabel(said(_NET, language, base=base))
+        axes.locator_params(axis="x", nbins=5)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(visible=False, axis="y")
         axes.legend(handles=handles)
+    return drawn.svg
+
+
+_INFORMATION = Text(en="What knowing more is worth", zh="資訊之價值")
+_INFORMATION_SAID = Text(
+    en="Expected value of perfect information a person, of everything and of groups of parameters.",
+    zh="每人完全資訊期望值:全部參數,以及各組參數。",
+)
+_WORTH_MONEY = Text(en="money a person ({base})", zh="每人金額({base})")
+
+
+def information(rows: Sequence[tuple[Text, float]], base: str, language: Language) -> bytes:
+    """Draw the expected value of perfect information: all, then groups of parameters."""
+    height = 1.3 + 0.34 * len(rows)
+    with paper(_INFORMATION, _INFORMATION_SAID, language, height_in=height) as drawn:
+        axes = drawn.axes
+        for place, (_, value) in enumerate(rows):
+            colour, hatch = (COLOURS[0], HATCHES[1]) if place == 0 else (COLOURS[5], HATCHES[0])
+            axes.barh(
+                place, value, height=0.62, color=colour, hatch=hatch, edgecolor="black",
+                linewidth=0.4,
+            )  # fmt: skip
+        axes.set_yticks(range(len(rows)), [said(name, language) for name, _ in rows])
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlim(left=0)
+        axes.set_xlabel(said(_WORTH_MONEY, language, base=base))
+        axes.locator_params(axis="x", nbins=5)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.grid(visible=False, axis="y")
     return drawn.svg
 
 
@@ -155,15 +187,15 @@ def budget(years: Sequence[YearImpact], base: str, language: Language) -> bytes:
             base_line = np.where(paid >= 0, above, below)
             axes.bar(
                 at, paid, bottom=base_line, width=0.6, color=COLOURS[place % 7],
-                hatch=HATCHES[place % 7], edgecolor="white", label=sector.title.say(language),
+                hatch=HATCHES[place % 7], edgecolor="white", label=said(sector.title, language),
             )  # fmt: skip
             above, below = above + np.maximum(paid, 0), below + np.minimum(paid, 0)
         total = np.array([year.total for year in years]) / 1e6
         axes.plot(at, total, color=COLOURS[6], marker="D", label=_TOTAL.say(language))
         axes.axhline(0, color=GREY, linewidth=0.8)
         axes.set_xticks(at)
-        axes.set_xlabel(_YEAR.say(language))
-        axes.set_ylabel(_MILLIONS.say(language, base=base))
+        axes.set_xlabel(said(_YEAR, language))
+        axes.set_ylabel(said(_MILLIONS, language, base=base))
         axes.yaxis.set_major_formatter("{x:,.1f}")
         axes.legend()
     return drawn.svg
@@ -189,7 +221,7 @@ def series(
                 marker=MARKS[place % 7], markersize=3, label=name,
             )  # fmt: skip
         axes.axvline(began - 0.5, color=COLOURS[6], linestyle="--", linewidth=1)
-        axes.set_xlabel(_MONTH.say(language))
+        axes.set_xlabel(said(_MONTH, language))
         axes.set_ylabel(unit)
         axes.legend()
     return drawn.svg

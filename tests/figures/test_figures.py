@@ -13,6 +13,7 @@ from federation.economics.analysis import Analysis, analyse
 from federation.economics.model_file import read_model
 from federation.economics.parameters import Accuracy
 from federation.figures import evaluation, studies
+from federation.figures.canvas import description_of
 from federation.wording import Language, Text
 
 RISING = np.linspace(0, 1, 30)
@@ -20,8 +21,8 @@ NAME = Text(en="AUROC by site", zh="各院所 AUROC")
 
 
 def row(name: str, value: float | None, *, is_summary: bool = False) -> evaluation.Estimated:
-    ends = (None, None) if value is None else (value - 0.03, value + 0.03)
-    return evaluation.Estimated(Text(en=name, zh=name), value, *ends, is_summary)
+    low, high = (None, None) if value is None else (value - 0.03, value + 0.03)
+    return evaluation.Estimated(Text(en=name, zh=name), value, low, high, is_summary)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +55,19 @@ def decision_curve(language: Language) -> bytes:
 
 
 def drift(language: Language) -> bytes:
-    shares = np.full(10, 0.1)
-    return evaluation.drift(np.linspace(0, 1, 11), shares, shares[::-1], 0.0, language)
+    shares, names = np.arange(1, 5) / 10, ["< 1", "1–2", "2–3", "≥ 3"]
+    age = Text(en="age", zh="年齡")
+    found = evaluation.Drifted(age, names, list(shares), list(shares[::-1]), 0.5)
+    return evaluation.drift(found, language)
+
+
+def robustness(language: Language) -> bytes:
+    lines = [(Text(en="noise", zh="雜訊"), [0.85, 0.8, 0.7]), (NAME, [0.86, 0.84])]
+    return evaluation.robustness(0.87, lines, language)
 
 
 def cross_site(language: Language) -> bytes:
-    values = [[0.8, None], [0.85, 0.9]]
+    values: list[list[float | None]] = [[0.8, None], [0.85, 0.9]]
     return evaluation.cross_site("AUROC", ["v1", "v2"], ["a-1", "b-2"], values, language)
 
 
@@ -72,7 +80,17 @@ def series(language: Language) -> bytes:
     return studies.series({"ward": [60.0, 61, 55, 54]}, 2, "min", language)
 
 
-DRAWN = [roc, reliability, forest, decision_curve, drift, cross_site, survival, series]
+DRAWN = [
+    roc,
+    reliability,
+    forest,
+    decision_curve,
+    drift,
+    robustness,
+    cross_site,
+    survival,
+    series,
+]
 
 
 @pytest.mark.parametrize("draw", DRAWN)
@@ -95,6 +113,8 @@ def test_the_figures_of_an_economic_model(economics: Analysis) -> None:
     check(lambda language: studies.plane(points, 1e6, base, language))
     check(lambda language: studies.budget(economics.budget, base, language))
     check(lambda language: studies.tornado(economics.outcome, economics.tornado, base, language))
+    rows = [(Text(en="everything", zh="全部參數"), 40.0), (NAME, 0.0)]
+    check(lambda language: studies.information(rows, base, language))
     check(
         lambda language: studies.acceptability(
             np.array(economics.model.thresholds),
@@ -116,6 +136,7 @@ def check(draw: Callable[[Language], bytes]) -> None:
         root = ElementTree.fromstring(svg)
         assert root.get("role") == "img"
         first, second = list(root)[:2]
+        assert sum(one.tag.endswith("title") for one in root) == 1
         assert first.tag.endswith("title") and second.tag.endswith("desc") and second.text
         is_chinese = re.search("[\u4e00-\u9fff]", first.text or "") is not None
         assert is_chinese == (language is Language.ZH_HANT_TW)
@@ -138,3 +159,18 @@ def test_a_name_that_would_break_the_markup_is_only_a_name() -> None:
     svg = evaluation.forest(NAME, NAME, rows, Language.EN)
     ElementTree.fromstring(svg)
     assert b"<script>" not in svg
+
+
+def test_chinese_words_in_a_figure_are_set_with_full_width_marks() -> None:
+    svg = roc(Language.ZH_HANT_TW).decode()
+    assert "AUROC 0.870\uff080.840 至 0.900\uff09" in svg
+    assert "(0.840" not in svg
+
+
+def test_what_a_screen_reader_says_is_had_from_the_figure() -> None:
+    assert description_of(drift(Language.EN)).startswith("Share of cases by age")
+
+
+def test_a_dollar_in_a_name_is_a_dollar() -> None:
+    svg = evaluation.forest(NAME, NAME, [row("$x$ \\frac", 0.8)], Language.EN)
+    assert b"$x$ \\frac" in svg

@@ -13,15 +13,19 @@ from clients.approvals import Decision, decision_of
 from clients.data.catalogue.cards import dataset_card
 from clients.decide import DIGITS, Case, case_of, desk_of, proposer_of
 from clients.endorsements import Proposer
-from clients.gate import REPORT_KEYS
+from clients.gate import REPORT_KEYS, SUM_KEY
 from clients.home import NodeHome
 from clients.policy import Verdict, judge
 from clients.policy.judgement import hospital_epsilon
+from clients.sum_peers import PeerLine, describe_peers
+from federation.domain.evaluation_plan import EvaluationPlan
 from federation.domain.site import Site, SiteState
 from federation.domain.study import CentralPlan, Study
+from federation.domain.update import FLOAT32_BYTES
 from federation.errors import PlatformError
 from federation.evidence.verification import PublicKey
 from federation.wire.messages import TaskKind
+from federation.wire.statistics import layout_of
 from federation.wording import Language, Text
 
 NUMBER_BYTES = 24
@@ -29,6 +33,7 @@ DIGEST_BYTES = 71
 EVENT_BYTES = 200
 METRIC_BYTES = 200
 COUNTS_BYTES = 4_000
+KEY_BYTES = 4_096
 
 FIELDS: Mapping[str, tuple[Text, int]] = {
     "patients": (Text(en="number of patients", zh="病人數"), NUMBER_BYTES),
@@ -48,6 +53,7 @@ FIELDS: Mapping[str, tuple[Text, int]] = {
     "noise_multiplier": (Text(en="noise multiplier", zh="雜訊倍率"), NUMBER_BYTES),
     "sample_rate": (Text(en="sampling rate", zh="抽樣率"), NUMBER_BYTES),
     "clip_norm": (Text(en="clipping norm", zh="裁剪範數"), NUMBER_BYTES),
+    "sum_key": (Text(en="signed key for the sum", zh="加總用之已簽署金鑰"), KEY_BYTES),
     "dataset_digest": (Text(en="content id of the data", zh="資料摘要"), DIGEST_BYTES),
     "code_digest": (Text(en="content id of the software", zh="軟體摘要"), DIGEST_BYTES),
     "seconds": (Text(en="seconds of work", zh="執行秒數"), NUMBER_BYTES),
@@ -69,6 +75,12 @@ NOISY_COUNTS = Text(
     "cost is part of the study's epsilon",
     zh="病人計數(全部、性別、年齡層),雜訊為 {sigma} 位病人;代價計入研究的 epsilon",
 )
+STATISTICS = Text(
+    en="{counts} counts of cases by score for each version, masked: the centre learns only their "
+    "sum over {sites} sites or more; no differential privacy",
+    zh="每一版本依分數計數的 {counts} 個數值(已遮罩):中心僅能得知 {sites} 院以上之總和;無差分隱私",
+)
+EACH_VERSION = Text(en="for each version", zh="每一版本")
 ONCE = Text(en="once, with the approval", zh="核准時一次")
 EACH_ROUND = Text(en="each round", zh="每輪")
 AT_THE_END = Text(en="at the end", zh="結束時")
@@ -115,6 +127,7 @@ class Briefing:
     days: int
     verdicts: tuple[Verdict, ...]
     problem: PlatformError | None
+    peers: tuple[PeerLine, ...] = ()
 
     def as_json(self, language: Language) -> dict[str, object]:
         """Return the parts besides the study itself for machines."""
@@ -139,6 +152,7 @@ class Briefing:
                 "period_budget": cost.budget, "period_left_after": cost.left,
                 "period_days": cost.period_days,
             },
+            "sum_among": [one.as_json() for one in self.peers],
             "days_left": self.days,
             "policy": [verdict.as_json(language) for verdict in self.verdicts],
             "problem": None if self.problem is None else self.problem.as_json(language),
@@ -169,7 +183,16 @@ def briefing_of(home: NodeHome, study: Study, *, now: datetime, language: Langua
         days=max(0, (datetime.fromisoformat(study.expires) - now).days),
         verdicts=judge(study, case.signed.policy, case.facts) if case else (),
         problem=problem,
+        peers=_peers(case) if case else (),
     )
+
+
+def _peers(case: Case) -> tuple[PeerLine, ...]:
+    plan = case.study.evaluation
+    if plan is None:
+        return ()
+    rule = case.signed.policy.peer_rule()
+    return describe_peers(plan.peers, site=case.facts.site, rule=rule)
 
 
 def _proposer(home: NodeHome, study: Study) -> Proposer | None:
@@ -188,6 +211,8 @@ def _counts(home: NodeHome, case: Case) -> dict[str, object]:
 
 
 def _leaves(case: Case, language: Language) -> tuple[Leaving, ...]:
+    if case.study.evaluation is not None:
+        return _evaluation_leaving(case.study, case.study.evaluation, language)
     manifest = case.manifest
     words = UPDATE.say(language, parameters=f"{manifest.size:,}")
     central = None if case.study.privacy is None else case.study.privacy.central
@@ -201,8 +226,19 @@ def _leaves(case: Case, language: Language) -> tuple[Leaving, ...]:
         private = {"epsilon", "epsilon_rdp", "epsilon_pld", "delta", "noise_multiplier",
                    "sample_rate", "clip_norm"}  # fmt: skip
         trained = [one for one in trained if one.field not in private]
-    evaluated = _fields(TaskKind.EVALUATE, AT_THE_END, language)
+    evaluated = [
+        one for one in _fields(TaskKind.EVALUATE, AT_THE_END, language) if one.field != SUM_KEY
+    ]
     return (*_counts_leaving(case.study, language), update, *trained, *evaluated)
+
+
+def _evaluation_leaving(
+    study: Study, plan: EvaluationPlan, language: Language
+) -> tuple[Leaving, ...]:
+    layout = layout_of(plan)
+    words = STATISTICS.say(language, counts=f"{layout.size:,}", sites=study.quorum)
+    row = Leaving("statistics", words, layout.floats * FLOAT32_BYTES, EACH_VERSION)
+    return (row, *_fields(TaskKind.EVALUATE, EACH_VERSION, language))
 
 
 def _counts_leaving(study: Study, language: Language) -> tuple[Leaving, ...]:

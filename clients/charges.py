@@ -1,5 +1,7 @@
 """Who pays for what a study takes, and within which limits: the plan, the dataset, the period."""
 
+import math
+
 from clients.one_answer import Charge
 from clients.policy.rules import Policy
 from federation.domain.study import PrivacyPlan, Study
@@ -9,6 +11,8 @@ from federation.privacy.ledger import Budget, Limit, Scope
 
 ROUNDING = 1e-6
 """Slack for the search that finds the smallest noise of a plan."""
+
+_ANY_DELTA = 1e-3
 
 
 def charge_of(
@@ -24,4 +28,20 @@ def charge_of(
         plan=Budget(privacy.epsilon * (1 + ROUNDING), privacy.delta),
         accountant=epsilon_of,
         limits=(Limit(Scope.HOSPITAL, period, policy.period_days),),
+    )
+
+
+def free_of_charge(study: Study) -> Charge:
+    """Return the charge of a study that only evaluates: an entry in the book, without events.
+
+    No limit holds it back, also not one that was spent already: it spends nothing.
+    """
+    unlimited = Budget(math.inf, _ANY_DELTA)
+    return Charge(
+        dataset=study.cohort,
+        study=study.id,
+        events=(),
+        budget=unlimited,
+        plan=unlimited,
+        accountant=lambda events, delta: 0.0,
     )

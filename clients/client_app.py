@@ -18,13 +18,14 @@ import torch
 
 from clients import audit_log
 from clients.centre_heads import check_centre_head
-from clients.charges import charge_of
+from clients.charges import charge_of, free_of_charge
 from clients.computed_with import remember
 from clients.data.cohort.load import Cohort, load_cohort
 from clients.data.people.lineage import Lineage, RoundState, TrainedRound
 from clients.data.people.representativeness import in_tens
 from clients.disclosure import report_of, shared_count, shared_loss
 from clients.evaluation import evaluate
+from clients.evaluation_study.answering import EvaluationStudy
 from clients.gate import Departure, digest_of_array, digest_of_reply, release
 from clients.heads import check_heads, heads_now
 from clients.home import NodeHome
@@ -121,8 +122,23 @@ class HospitalHandler:
             if kept is not None:
                 return kept
             self._progress(task, 0, 1)  # loading the cohort takes long: say that it is begun
+            if standing.study.evaluation is not None:
+                return self._evaluation_study(one).answer(one, standing, standing.study.evaluation)
+            _require(not task.keys, standing.study, "it sums nothing")
             work = self._prepare(one, standing)
             return self._train(work) if task.kind is TaskKind.TRAIN else self._evaluate(work)
+
+    def _evaluation_study(self, one: OneAnswer) -> EvaluationStudy:
+        task, home = one.task, self._home
+        return EvaluationStudy(
+            home,
+            self._signer,
+            self._lineage,
+            heads=lambda: heads_now(one.books, home.audit_log, era=era_of(home)),
+            is_approved=lambda: self._standing(task, is_leaving=True).study.id == task.study,
+            told=lambda done, total: self._progress(task, done, total),
+            note=lambda digest: self._record(AuditKind.PREDICTIONS_KEPT, task, predictions=digest),
+        )
 
     def _standing(self, task: Task, *, is_leaving: bool = False) -> Standing:
         asked = Asked(task.study, task.study_digest, task.run, task.round)
@@ -301,7 +317,7 @@ class HospitalHandler:
 
     def _record_release(self, task: Task, reply: Reply) -> None:
         """Write down that a reply leaves: in the lineage what it made, in the log its digest."""
-        if reply.update is not None:
+        if task.kind is TaskKind.TRAIN and reply.update is not None:
             sent = digest_of_array(reply.update)
             self._lineage.end(task.run, task.round, RoundState.RELEASED, model_out=sent)
         said = str(digest_of_reply(reply))
@@ -380,8 +396,13 @@ def _tell_agent(folder: Path) -> Progress:
 
 
 def _charge(task: Task, standing: Standing) -> Charge | None:
-    """Return who pays for a private round and within which limits; its events come later."""
+    """Return who pays for a private round and within which limits; its events come later.
+
+    A study that only evaluates pays nothing and is entered all the same.
+    """
     privacy, policy = standing.study.privacy, standing.policy
+    if standing.study.evaluation is not None:
+        return free_of_charge(standing.study)
     if privacy is None or task.kind is not TaskKind.TRAIN:
         return None
     return charge_of(standing.study, privacy, policy)

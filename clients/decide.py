@@ -25,6 +25,7 @@ from clients.policy import Facts, Policy, SignedPolicy, judge, policy_in_force, 
 from clients.randomness import SecureRandom
 from clients.seals import read_limited
 from clients.seen import Seen, check_clock
+from clients.sum_peers import check_peers
 from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import Sha256, StudyId
 from federation.domain.recipe import Recipe
@@ -141,6 +142,8 @@ def approve_study(
     ProposalMissingError, ProposalChangedError, PolicyRefusedError, AlreadyDecidedError
     EndorsementMissingError, ApproverIsProposerError, ClockSetBackError
         If it may not be approved.
+    TooFewInSumError, SumPeersRefusedError
+        If it evaluates and its sum would be among too few, or among unknown hospitals.
     BudgetExceededError
         If the noisy counts that it asks for cannot be afforded.
     """
@@ -153,6 +156,7 @@ def approve_study(
     case = case_of(home, proposal, now=now)
     if against := reasons(judge(proposal, case.signed.policy, case.facts)):
         raise PolicyRefusedError(study=study, reasons="; ".join(against))
+    _check_sum(home, proposal, case.signed.policy)
     endorsement = _endorsement(home, proposal) if case.signed.policy.two_person else None
     counts = _counts(home, case, now=now)
     data = ApprovedData.of(case.images)
@@ -250,6 +254,17 @@ def _spent(
     )
     counted = (one for one in standing if one.study != without and one.moment >= since)
     return spent((event for entry in counted for event in entry.events), policy.period_delta)
+
+
+def _check_sum(home: NodeHome, study: Study, policy: Policy) -> None:
+    """Refuse an evaluation whose sum would be among hospitals that this one does not know."""
+    if study.evaluation is not None:
+        check_peers(
+            study.evaluation.peers,
+            site=home.settings().site,
+            own=Signer.load(home.node_key).public_key,
+            rule=policy.peer_rule(),
+        )
 
 
 def _check_undecided(home: NodeHome, study: Study) -> None:

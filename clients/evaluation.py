@@ -94,17 +94,23 @@ def evaluate(
     if task is Task.SEGMENTATION:
         dice = _patient_means(outputs, data.patient_of, data.patients)
         return SiteEvaluation(data.patients, loss, dice=_dice_metric(dice, seed))
-    histogram = _histogram(outputs, data)
+    return of_histogram(_histogram(outputs, data), patients=data.patients, loss=loss, seed=seed)
+
+
+def of_histogram(
+    histogram: ScoreHistogram, *, patients: int, loss: float, seed: int = SEED
+) -> SiteEvaluation:
+    """Return the figures of a histogram; one class alone is a result with its code."""
     try:
         return SiteEvaluation(
-            data.patients,
+            patients,
             loss,
             auroc=bootstrap(histogram, seed=seed),
             auroc_delong=delong(histogram),
             histogram=histogram,
         )
     except SingleClassError as reason:
-        return SiteEvaluation(data.patients, loss, no_auroc=reason, histogram=histogram)
+        return SiteEvaluation(patients, loss, no_auroc=reason, histogram=histogram)
 
 
 def _outputs(module: nn.Module, data: PatientArrays, task: Task) -> tuple[Floats, float]:
@@ -124,16 +130,44 @@ def _outputs(module: nn.Module, data: PatientArrays, task: Task) -> tuple[Floats
     return np.concatenate(numbers), loss / len(data.images)
 
 
-def _histogram(scores: Floats, data: PatientArrays) -> ScoreHistogram:
-    """Count patients by mean score.
+@dataclass(frozen=True)
+class PatientScores:
+    """The mean score of every case: a patient with images of one kind.
 
     The few patients with images of both kinds count once in each class, with
     the mean over the images of that kind.
+
+    Parameters
+    ----------
+    patient, truths, scores
+        Of each case, shape (cases,): its patient, whether it has the finding, its
+        score in [0, 1].
     """
+
+    patient: NDArray[np.int64]
+    truths: NDArray[np.bool_]
+    scores: Floats
+
+
+def patient_scores(module: nn.Module, data: PatientArrays) -> PatientScores:
+    """Return the scores of a classification model; raises as `evaluate`."""
+    check_data(data, needed=1)
+    outputs, loss = _outputs(module, data, Task.CLASSIFICATION)
+    check_finite(loss, step=0, quantity="evaluation loss")
+    return _by_case(outputs, data)
+
+
+def _by_case(scores: Floats, data: PatientArrays) -> PatientScores:
     finding = data.targets > 0
     cases, case_of = np.unique(2 * data.patient_of + finding, return_inverse=True)
     means = _patient_means(scores, case_of.reshape(-1).astype(np.int64), len(cases))
-    return ScoreHistogram.of(np.clip(means, 0, 1), cases % 2 == 1)
+    return PatientScores(cases // 2, cases % 2 == 1, np.clip(means, 0, 1))
+
+
+def _histogram(scores: Floats, data: PatientArrays) -> ScoreHistogram:
+    """Count cases by mean score."""
+    found = _by_case(scores, data)
+    return ScoreHistogram.of(found.scores, found.truths)
 
 
 def _patient_means(numbers: Floats, patient_of: NDArray[np.int64], patients: int) -> Floats:

@@ -3,7 +3,8 @@
 Each rule is a small function that says yes or no to a `Departure`. `release` makes
 counts and times coarse, walks the rules in order, rounds the update's low bits away,
 signs with the node's key and returns a `Reply`; the first no keeps all of it inside,
-with the rule's name. Nothing else in the package may build a `Reply` with an update.
+with the rule's name. Nothing else in the package may build a `Reply` with an update, but for
+the masked part of a sum, which has a gate of its own (`clients.evaluation_study.leaving`).
 
 What leaves is what `release` returns: take digests of `reply.update`, and chain
 `digest_of_reply` into the audit log.
@@ -44,6 +45,9 @@ from federation.wire.messages import FlatModel, Reply, TaskKind
 
 MOST_REPORT_BYTES = 16_384
 
+SUM_KEY = "sum_key"
+"""The one signed text of a report: this node's own key for a sum (`federation.secure_sum`)."""
+
 REPORT_KEYS: Mapping[TaskKind, frozenset[str]] = {
     TaskKind.TRAIN: frozenset(
         {"patients", "examples", "steps", "loss", "events", "epsilon", "delta", "epsilon_rdp",
@@ -52,7 +56,7 @@ REPORT_KEYS: Mapping[TaskKind, frozenset[str]] = {
     ),
     TaskKind.EVALUATE: frozenset(
         {"heldout_patients", "loss", "metrics", "refused", "dataset_digest", "code_digest",
-         "seconds"}
+         "seconds", SUM_KEY}
     ),
 }  # fmt: skip
 METRIC_KEYS = frozenset({"name", "value", "low", "high", "n", "method", "variance"})
@@ -75,6 +79,9 @@ class Departure:
         How far book and audit log are; signed with the reply.
     largest_update_bytes
         What the hospital's policy allows, besides what the recipe declares.
+    sum_key
+        The signed key for a sum that this node made for this very round; None for all
+        that is no evaluation of its own.
     """
 
     kind: TaskKind
@@ -91,6 +98,7 @@ class Departure:
     model: FlatModel | None = None
     heads: Heads | None = None
     largest_update_bytes: int | None = None
+    sum_key: str | None = None
 
 
 def has_declared_keys_only(departure: Departure) -> bool:
@@ -108,7 +116,14 @@ def has_declared_keys_only(departure: Departure) -> bool:
 
 def has_no_free_text(departure: Departure) -> bool:
     """Say whether every text of the report is a digest, a code or a known word."""
-    return all(_is_plain(value) for value in _leaves(departure.report))
+    report = {key: value for key, value in departure.report.items() if key != SUM_KEY}
+    return all(_is_plain(value) for value in _leaves(report))
+
+
+def offers_its_own_key_only(departure: Departure) -> bool:
+    """Say whether the key for a sum is the one this node made, and only where a study sums."""
+    said = departure.report.get(SUM_KEY)
+    return said == departure.sum_key and (said is None or departure.study.evaluation is not None)
 
 
 def has_finite_numbers_only(departure: Departure) -> bool:
@@ -203,6 +218,7 @@ def is_still_approved(departure: Departure) -> bool:
 RULES: tuple[Callable[[Departure], bool], ...] = (
     has_declared_keys_only,
     has_no_free_text,
+    offers_its_own_key_only,
     has_finite_numbers_only,
     has_no_small_counts,
     has_coarse_numbers_only,

@@ -38,6 +38,7 @@ class Rule(Enum):
     COUNTS = "smallest_count_noise"
     PERIOD = "period_epsilon"
     ROUNDS = "rounds_without_privacy"
+    EVALUATION = "evaluation"
     UPDATE = "largest_update_mb"
     PATIENTS = "fewest_patients"
     HOURS = "hours"
@@ -128,6 +129,7 @@ NAMES = {
     Rule.COUNTS: Text(en="Noise of counts, in patients", zh="計數的雜訊(病人數)"),
     Rule.PERIOD: Text(en="Epsilon left in this period", zh="本期剩餘的 epsilon"),
     Rule.ROUNDS: Text(en="Rounds without privacy", zh="未使用差分隱私的輪數"),
+    Rule.EVALUATION: Text(en="Evaluates registered versions", zh="評估已登錄版本"),
     Rule.UPDATE: Text(en="Largest update", zh="模型更新大小上限"),
     Rule.PATIENTS: Text(en="Fewest patients", zh="最少病人數"),
     Rule.HOURS: Text(en="Hours (now; messages outside wait)", zh="時段(目前;時段外的訊息需等候)"),
@@ -187,6 +189,9 @@ REASONS = {
     Rule.ROUNDS: Text(
         en="{asked} rounds without privacy are more than {allowed}",
         zh="未使用差分隱私的 {asked} 輪超過 {allowed}",
+    ),
+    Rule.EVALUATION: Text(
+        en="registered versions may not be evaluated here", zh="本院不允許評估已登錄版本"
     ),
     Rule.UPDATE: Text(
         en="an update of {asked} is larger than {allowed}", zh="模型更新 {asked} 超過 {allowed}"
@@ -265,6 +270,10 @@ def _of_the_study(
 
 
 def _privacy(study: Study, policy: Policy) -> Iterator[Verdict]:
+    if study.evaluation is not None:
+        yield from _of_an_evaluation(study, policy)
+        return
+    yield _idle(Rule.EVALUATION, OPEN if policy.evaluation else NONE)
     plan, rounds = study.privacy, study.training.rounds
     asked = PRIVATE if plan is not None else PLAIN
     allowed = OPEN if policy.without_privacy else NEEDED
@@ -286,6 +295,22 @@ def _privacy(study: Study, policy: Policy) -> Iterator[Verdict]:
     yield _idle(Rule.ROUNDS, policy.rounds_without_privacy)
     yield _counts(plan, policy)
     yield from _hospital_level(study, plan, policy)
+
+
+def _of_an_evaluation(study: Study, policy: Policy) -> Iterator[Verdict]:
+    """Yield what is said of a study that trains nothing: it may, and the sum hides enough."""
+    yield _rule(Rule.EVALUATION, policy.evaluation, PRIVATE, OPEN if policy.evaluation else NONE)
+    fewest = policy.fewest_sites_secret
+    yield _rule(Rule.SECRET_QUORUM, study.quorum >= fewest, study.quorum, fewest)
+    yield _idle(Rule.PRIVACY, OPEN if policy.without_privacy else NEEDED)
+    yield from (
+        _idle(Rule.EPSILON, policy.largest_epsilon),
+        _idle(Rule.DELTA, policy.largest_delta),
+    )
+    yield _idle(Rule.COUNTS, policy.smallest_count_noise)
+    yield _idle(Rule.HOSPITAL_LEVEL, NEEDED if policy.hospital_level_needed else OPEN)
+    yield _idle(Rule.HOSPITAL_EPSILON, policy.largest_hospital_epsilon)
+    yield _idle(Rule.ROUNDS, policy.rounds_without_privacy)
 
 
 def _counts(plan: PrivacyPlan, policy: Policy) -> Verdict:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from clients.policy.hours import Hours
 from clients.seals import read_limited
+from clients.sum_peers import PeerRule
 from federation.domain.ids import Sha256
 from federation.domain.recipe import Recipe
 from federation.domain.study import Purpose
@@ -50,6 +51,12 @@ hospital_level_needed = false # must the centre also hide this hospital among th
 largest_hospital_epsilon = 50.0 # where it does: epsilon for one hospital, over the study
 smallest_count_noise = 5.0   # in patients, of noisy counts on the dataset card
 share_loss = true            # may the mean training loss leave each round? It has no DP guarantee
+
+# Evaluation of registered versions: sums of many hospitals leave masked, this hospital's own
+# AUROC coarse; neither has a DP guarantee
+evaluation = true            # may registered versions be evaluated here?
+sum_peers = []               # node keys of other hospitals compared by yourself: "site sha256:..."
+fewest_known_peers = 0       # at least so many of the others in a sum must be among them
 
 # How much and how many
 largest_update_mb = 500.0    # of one update, 1 MB = 1,000,000 bytes
@@ -101,6 +108,9 @@ class Policy(BaseModel):
     largest_hospital_epsilon: Epsilon = 50.0
     smallest_count_noise: float = Field(default=5.0, ge=0.5, allow_inf_nan=False)
     share_loss: bool
+    evaluation: bool = False
+    sum_peers: Names = []
+    fewest_known_peers: int = Field(default=0, ge=0, le=1000)
     largest_update_mb: float = Field(default=500.0, gt=0, allow_inf_nan=False)
     fewest_patients: int = Field(ge=1)
     fewest_sites: int = Field(ge=1)
@@ -112,6 +122,14 @@ class Policy(BaseModel):
     two_person: bool = False
 
     @model_validator(mode="after")
+    def _peers_are_understood(self) -> "Policy":
+        try:
+            self.peer_rule()
+        except PlatformError as error:
+            raise ValueError(error.say_what()) from error
+        return self
+
+    @model_validator(mode="after")
     def _hours_are_understood(self) -> "Policy":
         Hours.parse(self.hours, self.time_zone)
         return self
@@ -119,6 +137,12 @@ class Policy(BaseModel):
     def open_hours(self) -> Hours:
         """Return when messages are taken."""
         return Hours.parse(self.hours, self.time_zone)
+
+    def peer_rule(self) -> PeerRule:
+        """Return what is asked of the hospitals in a secure sum."""
+        return PeerRule.of(
+            self.sum_peers, fewest_known=self.fewest_known_peers, fewest=self.fewest_sites_secret
+        )
 
     def lets_centre(self, name: str, key: Sha256) -> bool:
         """Say whether this centre may ask, by name or key id."""

@@ -35,6 +35,10 @@ COMPLETED = Text(
     en="Completed: {rounds} rounds. The registry entry is {entry}.",
     zh="已完成:{rounds} 輪。登錄項目為 {entry}。",
 )
+EVALUATED = Text(
+    en="Evaluated: {listed}. See it: trifed evaluate show STUDY",
+    zh="評估完成:{listed}。檢視:trifed evaluate show STUDY",
+)
 ERROR = Text(en="[{code}] {what}", zh="[{code}] {what}")
 ALREADY = Text(
     en="{study} is in the queue already; this follows it.", zh="{study} 已在佇列中;以下為其進度。"
@@ -230,6 +234,12 @@ def _write_line(event: "Progress") -> None:
 
 
 def _completed(result: dict[str, object]) -> str:
+    """Return how a study ended well: the entry of a trained model, or what was evaluated."""
+    evaluation = result.get("evaluation")
+    if isinstance(evaluation, dict):
+        verdicts = evaluation["verdicts"].items()
+        listed = ", ".join(f"{entry}: {verdict}" for entry, verdict in verdicts)
+        return t(EVALUATED, listed=listed)
     rounds, registry = result.get("rounds"), result.get("registry")
     done = rounds.get("done", "?") if isinstance(rounds, dict) else "?"
     entry = registry.get("entry", "?") if isinstance(registry, dict) else "?"

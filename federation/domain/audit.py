@@ -59,6 +59,10 @@ class AuditKind(Enum):
     PERSON_REMOVED = "person-removed"
     CHECKUP_ANSWERED = "checkup-answered"
     CHECKUP_REFUSED = "checkup-refused"
+    PREDICTIONS_KEPT = "predictions-kept"
+    PREDICTIONS_DELETED = "predictions-deleted"
+    PROTOCOL_LOGGED = "protocol-logged"
+    EVALUATION_KEPT = "evaluation-kept"
 
 
 @dataclass(frozen=True, slots=True)

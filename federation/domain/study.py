@@ -7,6 +7,7 @@ of it can change after the approval without a new one.
 from dataclasses import dataclass
 from enum import Enum
 
+from federation.domain.evaluation_plan import EvaluationPlan
 from federation.domain.ids import Sha256, SiteId, StudyId
 from federation.domain.transitions import Transitions
 
@@ -124,7 +125,10 @@ class PrivacyPlan:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """How each site trains in a round. `batch_size` counts patients."""
+    """How each site trains in a round. `batch_size` counts patients.
+
+    A study that evaluates has `rounds` alone (`no_training`).
+    """
 
     rounds: int
     local_epochs: float
@@ -134,13 +138,22 @@ class TrainingPlan:
     momentum: float = 0.0
 
 
+def no_training(rounds: int) -> TrainingPlan:
+    """Return the plan of a study that only evaluates, in so many rounds."""
+    return TrainingPlan(
+        rounds=rounds, local_epochs=0.0, learning_rate=0.0, batch_size=0, optimizer="none"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Study:
     """What hospitals approve or refuse.
 
     `privacy` is None for a study without differential privacy, which a site's
     policy must explicitly allow. `quorum` is the fewest sites whose updates
-    make a round. `digest` covers every other field and the recipe's digest.
+    make a round. `evaluation` is the protocol of a study that trains nothing and
+    evaluates registered versions; None for training. `digest` covers every other
+    field and the recipe's digest.
     """
 
     id: StudyId
@@ -157,3 +170,4 @@ class Study:
     seed: int
     expires: str
     digest: Sha256
+    evaluation: EvaluationPlan | None = None

@@ -14,6 +14,7 @@ from federation.domain.queue import Wish
 from federation.operations import launch
 from federation.operations.campaign import Campaign
 from federation.operations.campaign.parts import Turn
+from federation.operations.evaluations import running
 from federation.operations.launch import Result
 from federation.operations.progress import Emit
 from federation.operations.store.studies import StudyStore
@@ -49,10 +50,11 @@ def play_until(
     def steps(campaign: Campaign, _: Result) -> None:
         campaign.gather()
         campaign.open()
+        play = campaign.play if campaign.study.evaluation is None else _begun(campaign)
         for number in range(1, campaign.study.training.rounds + 1):
             if is_there():
                 break
-            campaign.play(number)
+            play(number)
         raise _FlowsTurn
 
     if is_there() or not _is_open(home, study):
@@ -60,6 +62,12 @@ def play_until(
     with suppress(_FlowsTurn):
         return launch.conduct(home, study, emit=emit, steps=steps, wish=wish, turn=turn)
     return None
+
+
+def _begun(campaign: Campaign) -> Callable[[int], dict[str, object]]:
+    """Return what takes a step of an evaluation, its protocol logged."""
+    running.begin(campaign)
+    return campaign.take_step
 
 
 def _is_open(home: CentreHome, study: StudyId) -> bool:

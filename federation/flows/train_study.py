@@ -30,6 +30,7 @@ from federation.operations import launch
 from federation.operations.campaign import Campaign
 from federation.operations.campaign.parts import Turn, at_once
 from federation.operations.campaign.recovery import PASSING
+from federation.operations.evaluations import running
 from federation.operations.launch import Result
 from federation.operations.progress import Emit, Progress, silent
 from federation.operations.watch import go_on
@@ -123,6 +124,24 @@ def register(campaign: Campaign) -> dict[str, str]:
     return {"entry": found.entry, "id": found.id, "version": found.version}
 
 
+@task(name="protocol", **_STEP, **_TRIED_AGAIN)
+def log_protocol(campaign: Campaign) -> None:
+    """Log the protocol of an evaluation before anybody is asked."""
+    _own(campaign, lambda: running.begin(campaign))
+
+
+@task(name="step", task_run_name="step-{number:02d}", **_STEP, **_TRIED_AGAIN)
+def take_step(campaign: Campaign, number: int) -> dict[str, object]:
+    """Take one step of an evaluation, from wherever it stands."""
+    return _own(campaign, lambda: campaign.take_step(number))
+
+
+@task(name="conclude", **_STEP, **_TRIED_AGAIN)
+def conclude(campaign: Campaign) -> dict[str, object]:
+    """Add the sums up, decide, keep the documents and enter the results."""
+    return _own(campaign, lambda: running.finish(campaign).as_json())
+
+
 @flow(name="train_study", flow_run_name="{study}", persist_result=False, validate_parameters=False)
 def train_study(study: str, at_quorum: bool = False) -> State:
     """Run a study that the centre keeps, from proposal to registry entry.
@@ -134,7 +153,10 @@ def train_study(study: str, at_quorum: bool = False) -> State:
 
     def steps(campaign: Campaign, result: Result) -> None:
         gather(campaign, at_quorum)
-        _train(campaign, result, ride.side)
+        if campaign.study.evaluation is None:
+            _train(campaign, result, ride.side)
+        else:
+            _evaluate(campaign, result, ride.side)
 
     try:
         ride.result = launch.conduct(
@@ -168,12 +190,23 @@ def _train(campaign: Campaign, result: Result, side: PrefectSide) -> None:
     }
 
 
+def _evaluate(campaign: Campaign, result: Result, side: PrefectSide) -> None:
+    """Take the steps of a study that evaluates: prepare every version, then sum each."""
+    open_run(campaign)
+    log_protocol(campaign)
+    rounds = campaign.study.training.rounds
+    side.expect(rounds)
+    for number in range(1, rounds + 1):
+        take_step(campaign, number)
+    result.evaluation = conclude(campaign)
+
+
 def _state_of(result: Result) -> State:
     """Return the end of the flow run as Prefect's pages show it."""
     codes = ", ".join(str(error["code"]) for error in result.errors)
     match RunState(result.status):
         case RunState.COMPLETED:
-            return Completed(message=str(result.entry))
+            return Completed(message=str(result.entry or "evaluated"))
         case RunState.STOPPED:
             return Cancelled(message=codes)
         case _:

@@ -44,6 +44,9 @@ Places only grow. Comparing times would take an old result for a new one when th
 centre's clock is set.
 """
 
+EVALUATION = "evaluation"
+"""Under which key a run's record holds what an evaluation came to."""
+
 CANDIDATE = "candidate"
 """Under which key a run's record names the candidate that was handed to the registry."""
 
@@ -61,13 +64,15 @@ class Result:
     refused: list[dict[str, str]] = field(default_factory=list)
     errors: list[dict[str, str | None]] = field(default_factory=list)
     stopped: bool = False
+    evaluation: dict[str, object] | None = None
 
     @property
     def status(self) -> str:
-        """Return `completed` only when every round was done and the entry is written."""
+        """Return `completed` only when every round was done and what it came to is kept."""
         if self.stopped:
             return RunState.STOPPED.value
-        finished = not self.errors and self.entry is not None and self.done == self.asked
+        is_kept = self.entry is not None or self.evaluation is not None
+        finished = not self.errors and is_kept and self.done == self.asked
         return RunState.COMPLETED.value if finished else RunState.FAILED.value
 
     def as_json(self) -> dict[str, object]:
@@ -81,6 +86,7 @@ class Result:
             "registry": {"entry": self.entry, "bundle": None},
             "refused": self.refused,
             "errors": self.errors,
+            **({} if self.evaluation is None else {EVALUATION: self.evaluation}),
         }
 
 
@@ -232,7 +238,8 @@ def closed_by_launch(store: StudyStore, study: StudyId) -> dict[str, object] | N
     launched, last = _launch_of(store, study), next(reversed(store.runs(study)), None)
     if launched is None or last is None or last.record.get(LAUNCHED) != launched:
         return None
-    return {key: last.record[key] for key in Result(asked=0).as_json() if key in last.record}
+    keys = (*Result(asked=0).as_json(), EVALUATION)
+    return {key: last.record[key] for key in keys if key in last.record}
 
 
 def _launch_of(store: StudyStore, study: StudyId) -> int | None:

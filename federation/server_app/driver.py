@@ -101,6 +101,7 @@ class Round:
     waiting: Waiting
     asked: int
     counted: dict[str, Counted]
+    shared: int | None = None
     started: float = field(default_factory=time.monotonic)
     mean: StreamingMean | None = None
     stopped: bool = False
@@ -108,7 +109,15 @@ class Round:
     @property
     def limit_bytes(self) -> int:
         """Return the most bytes an update may have."""
-        return max(4 * int(self.task.model.size), _SMALL_MODEL_BYTES)
+        numbers = max(int(self.task.model.size), self.size or 0)
+        return max(4 * numbers, _SMALL_MODEL_BYTES)
+
+    @property
+    def size(self) -> int | None:
+        """Return how many numbers a reply brings; None for an evaluation without a sum."""
+        if self.task.kind is TaskKind.EVALUATE:
+            return self.shared
+        return int(self.task.model.size)
 
     @property
     def seconds(self) -> float:
@@ -371,9 +380,12 @@ def _round(order: dict[str, Any]) -> Round:
         round=int(order["number"]),
         study_digest=Sha256(order["study_digest"]),
         model=read_flat(Path(order["model"])),
+        keys=tuple(order["keys"]),
     )
+    shared = order["shared"]
+    size = int(task.model.size) if shared is None else int(shared)
     counted = {
-        str(kept["site"]): Counted(float(kept["weight"]), _kept_update(kept, task))
+        str(kept["site"]): Counted(float(kept["weight"]), _kept_update(kept, size))
         for kept in order["kept"]
     }
     nodes = {site: int(node) for site, node in order["sites"].items() if site not in counted}
@@ -387,16 +399,17 @@ def _round(order: dict[str, Any]) -> Round:
         waiting=Waiting(nodes),
         asked=len(nodes) + len(counted),
         counted=counted,
+        shared=shared,
     )
 
 
-def _kept_update(kept: dict[str, Any], task: Task) -> FlatModel | None:
+def _kept_update(kept: dict[str, Any], size: int) -> FlatModel | None:
     if kept["path"] is None:
         return None
     try:
         if str(digest_of_file(Path(kept["path"]))) == kept["digest"]:
             update = map_raw(Path(kept["path"]))
-            if update.size == task.model.size:
+            if update.size == size:
                 return update
     except (OSError, ValueError) as error:
         raise KeptUpdateDamagedError(site=kept["site"]) from error
@@ -404,7 +417,12 @@ def _kept_update(kept: dict[str, Any], task: Task) -> FlatModel | None:
 
 
 def _mean(work: Round) -> FlatModel | None:
-    """Return the weighted mean: what was folded in, or what was kept, by the sites' names."""
+    """Return the weighted mean: what was folded in, or what was kept, by the sites' names.
+
+    What is shared for a sum has none: the centre adds it up itself, in another ring.
+    """
+    if work.task.kind is TaskKind.EVALUATE:
+        return None
     if work.mean is not None:
         return work.mean.result()
     mean = StreamingMean(int(work.task.model.size))
@@ -443,21 +461,21 @@ def _content(message: Message, site: str, limit_bytes: int) -> Reply | Refused:
 
 
 def _checked(update: FlatModel | None, work: Round, site: str) -> CheckedUpdate | None:
-    """Return the update, checked; evaluations have none, all others must.
+    """Return the update, checked; an evaluation has one for a sum alone, all others must.
 
     Raises
     ------
     ReplyMalformedError, UpdateShapeError, UpdateNotFiniteError
         If it is missing, of another size, or not finite.
     """
-    if work.task.kind is TaskKind.EVALUATE:
+    if work.size is None:
         if update is not None:
             raise ReplyMalformedError(field="update", problem="there, though not asked for")
         return None
     if update is None:
         raise ReplyMalformedError(field="update", problem="missing")
-    if update.size != work.task.model.size:
-        raise UpdateShapeError(site=site, actual=update.size, expected=work.task.model.size)
+    if update.size != work.size:
+        raise UpdateShapeError(site=site, actual=update.size, expected=work.size)
     return CheckedUpdate(update, site)
 
 

@@ -91,6 +91,11 @@ class RoundOrder:
         update in as it comes and keeps none.
     kept
         What was accepted before a crash. Its sites are not asked.
+    shared
+        For the sum of an evaluation: how many float32 numbers each reply brings. They
+        are kept and never averaged.
+    keys
+        For such a sum: the signed keys of its sites, which all of them get.
     """
 
     number: int
@@ -105,6 +110,8 @@ class RoundOrder:
     deadline_s: float | None = None
     spool: Path | None = None
     kept: tuple[KeptUpdate, ...] = ()
+    shared: int | None = None
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +303,8 @@ class RoundDriver:
                 deadline_s=order.deadline_s,
                 spool=None if order.spool is None else str(order.spool),
                 kept=[_kept_as_json(update) for update in order.kept],
+                shared=order.shared,
+                keys=list(order.keys),
             )
             self._in_round = True
 

@@ -28,12 +28,15 @@ RAW_FLOAT32 = "trifed.float32.le"
 WIRE_VERSION = 1
 MAX_REPORT_BYTES = 1 << 20
 MAX_SIGNATURE_BYTES = 1 << 20
+MAX_KEYS_BYTES = 4 << 20
+"""A thousand sites with a signed key of four kilobytes."""
 
 Malformed = type[TaskMalformedError] | type[ReplyMalformedError]
 Fields = dict[str, type]
 
 _TASK_FIELDS: Fields = {
     "version": int, "kind": str, "study": str, "run": str, "round": int, "study_digest": str,
+    "keys": str,
 }  # fmt: skip
 _REPLY_FIELDS: Fields = {"version": int, "status": str, "report": str, "signature": str}
 _REFUSED_FIELDS: Fields = {"version": int, "status": str, "code": str}
@@ -49,6 +52,7 @@ def pack_task(task: Task) -> RecordDict:
             "run": str(task.run),
             "round": task.round,
             "study_digest": str(task.study_digest),
+            "keys": json.dumps(task.keys),
         }
     )
     return RecordDict({"model": _array_record(task.model), "task": about})
@@ -77,7 +81,8 @@ def unpack_task(content: RecordDict, *, limit_bytes: int) -> Task:
     if int(about["round"]) < 1:
         raise TaskMalformedError(field="round", problem="below 1")
     model = _flat(content["model"], limit_bytes, TaskMalformedError)
-    return Task(kind, study, run, int(about["round"]), digest, model)
+    keys = _keys(str(about["keys"]))
+    return Task(kind, study, run, int(about["round"]), digest, model, keys)
 
 
 def pack_reply(reply: Reply | Refused) -> RecordDict:
@@ -193,6 +198,19 @@ def _fields(record: object, wanted: Fields, malformed: Malformed) -> dict[str, A
     if record["version"] != WIRE_VERSION:
         raise malformed(field="version", problem=f"not {WIRE_VERSION}")
     return dict(record.items())
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    """Return the signed keys of a sum, unverified."""
+    if len(text) > MAX_KEYS_BYTES:
+        raise TaskMalformedError(field="keys", problem="too long")
+    try:
+        keys = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TaskMalformedError(field="keys", problem="not JSON") from error
+    if not isinstance(keys, list) or not all(isinstance(one, str) for one in keys):
+        raise TaskMalformedError(field="keys", problem="not a list of texts")
+    return tuple(keys)
 
 
 def _report(text: str) -> dict[str, object]:

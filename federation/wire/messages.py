@@ -38,6 +38,8 @@ class Task:
         Content id of the study the site must have approved.
     model
         The current model as one flat float32 array, shape (parameters,).
+    keys
+        For the sum of an evaluation: the signed keys of every site in it. Empty for all else.
     """
 
     kind: TaskKind
@@ -46,6 +48,7 @@ class Task:
     round: int
     study_digest: Sha256
     model: FlatModel
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,9 @@ class Reply:
     Parameters
     ----------
     update
-        The *difference* to the task's model, flat float32, shape (parameters,);
-        None for EVALUATE. PING echoes the model.
+        The *difference* to the task's model, flat float32, shape (parameters,); for
+        the sum of an evaluation the masked statistics (`federation.wire.statistics`);
+        None for every other EVALUATE. PING echoes the model.
     report
         Plain JSON: counts, loss, metrics, privacy events. Passed the gate.
     signature

@@ -15,9 +15,11 @@ from federation.domain.study import (
     Purpose,
     Study,
     TrainingPlan,
+    no_training,
 )
 from federation.errors.core import InvalidValueError, UnreadableRecordError
 from federation.evidence.canonical import digest_of
+from federation.wire.evaluation_plan import FEWEST_PEERS, plan_as_json, plan_from_json
 
 Json = dict[str, object]
 
@@ -60,8 +62,9 @@ def study_from_json(raw: object) -> Study:
 
 
 def _body(study: Study) -> Json:
+    """Return every field but the digest; a study that trains has no key `evaluation`."""
     training, privacy = study.training, study.privacy
-    return {
+    body: Json = {
         "id": str(study.id),
         "title": study.title,
         "purpose": study.purpose.value,
@@ -83,6 +86,9 @@ def _body(study: Study) -> Json:
         "seed": study.seed,
         "expires": study.expires,
     }
+    if study.evaluation is not None:
+        body["evaluation"] = plan_as_json(study.evaluation)
+    return body
 
 
 def _privacy_body(privacy: PrivacyPlan) -> Json:
@@ -107,7 +113,7 @@ def _study(raw: Json) -> Study:
     training, privacy, sites = raw["training"], raw["privacy"], raw["sites"]
     if not isinstance(training, dict) or not isinstance(sites, list):
         raise TypeError("training is an object and sites is a list")
-    return Study(
+    study = Study(
         id=StudyId(str(raw["id"])),
         title=_line(raw["title"]),
         purpose=Purpose(raw["purpose"]),
@@ -129,7 +135,21 @@ def _study(raw: Json) -> Study:
         seed=_int(raw["seed"]),
         expires=_instant(raw["expires"]),
         digest=Sha256(str(raw["digest"])),
+        evaluation=plan_from_json(raw["evaluation"]) if "evaluation" in raw else None,
     )
+    _check_evaluation(study)
+    return study
+
+
+def _check_evaluation(study: Study) -> None:
+    """Refuse a study that trains and evaluates, or whose sum would have too few sites."""
+    plan = study.evaluation
+    if plan is None:
+        return
+    if study.training != no_training(plan.rounds) or study.privacy is not None:
+        raise ValueError("a study that evaluates trains nothing")
+    if {one.site for one in plan.peers} != set(study.sites) or study.quorum < FEWEST_PEERS:
+        raise ValueError("its sites are those of the sum, three or more")
 
 
 def _privacy(raw: object) -> PrivacyPlan | None:

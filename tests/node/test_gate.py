@@ -76,6 +76,12 @@ def with_text(update: Any) -> Any:
     return ((bits & ~np.uint32(0xFF)) | np.frombuffer(text, np.uint8)).view(np.float32)
 
 
+def with_key(said: str) -> dict[str, Any]:
+    """Return an evaluation's reply that brings a text as its key for a sum."""
+    given = evaluated(n=20)
+    return {**given, "report": {**given["report"], "sum_key": said}}
+
+
 def large(update: Any, **changes: Any) -> dict[str, Any]:
     return {"update": update, "manifest": a_manifest(update.size), **changes}
 
@@ -126,6 +132,9 @@ def test_a_clean_reply_leaves_signed_over_report_and_update(signer: Signer) -> N
         ("has_declared_keys_only", evaluated(n="gone")),
         ("has_no_free_text", {"report": {**REPORT, "loss": "王小明"}}),
         ("has_no_free_text", evaluated(name="王小明")),
+        ("offers_its_own_key_only", with_key("somebody's")),
+        ("offers_its_own_key_only", {**with_key("mine"), "sum_key": "another"}),
+        ("offers_its_own_key_only", {**with_key("mine"), "sum_key": "mine"}),  # of no evaluation
         ("has_finite_numbers_only", {"report": {**REPORT, "loss": float("nan")}}),
         ("has_no_small_counts", {"report": {**REPORT, "patients": 9}}),
         ("has_no_small_counts", {"report": {**REPORT, "examples": 9}}),

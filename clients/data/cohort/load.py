@@ -39,7 +39,7 @@ from federation.errors.data import (
     TooFewPatientsError,
 )
 
-__all__ = ["Cohort", "load_cohort", "picture", "select", "stack"]
+__all__ = ["Cases", "Cohort", "load_cases", "load_cohort", "picture", "select", "stack"]
 
 LEAST_PATIENTS = SMALLEST_CELL
 
@@ -69,6 +69,20 @@ class Cohort:
             raise InvalidValueError(
                 field="keys", actual=len(self.keys), expected=f"{self.train.patients} patients"
             )
+
+
+@dataclass(frozen=True)
+class Cases:
+    """All patients of a study's cohort at this site, unsplit, for a study that only evaluates.
+
+    `keys` are their pseudonyms in the arrays' order and `instances` the images' names;
+    both stay inside the hospital.
+    """
+
+    arrays: PatientArrays
+    keys: tuple[str, ...]
+    instances: tuple[str, ...]
+    dataset_digest: Sha256
 
 
 Permitted = Callable[[Sequence[Instance]], Sequence[Instance]]
@@ -116,6 +130,20 @@ def load_cohort(
         opted_out=choice.opted_out,
         keys=tuple(order[: len(train)]),
         optout_version=choice.optout_version,
+    )
+
+
+def load_cases(data: Path, recipe: Recipe, *, study: Study, permitted: Permitted = tuple) -> Cases:
+    """Return all patients of a study's cohort; raises as `load_cohort`, but for one class alone."""
+    images = permitted(choose(data, recipe, cohort=study.cohort).images)
+    patients = sorted({item.patient for item in images})
+    if len(patients) < LEAST_PATIENTS:
+        raise TooFewPatientsError(least=LEAST_PATIENTS)
+    return Cases(
+        arrays=_arrays(data, recipe, images, patients),
+        keys=tuple(patients),
+        instances=tuple(item.instance for item in images),
+        dataset_digest=cohort_digest(list(images)),
     )
 
 

@@ -175,6 +175,11 @@ class Lineage:
             rows = db.execute(_SIGHTINGS.format(marks=marks), tuple(pseudonyms)).fetchall()
         return [Sighting(*row) for row in rows]
 
+    def members(self, run: RunId) -> frozenset[str]:
+        """Return the pseudonyms of everybody a run's rounds saw, those withheld left out."""
+        with self._open() as db:
+            return frozenset(str(row[0]) for row in db.execute(_MEMBERS, (run,)))
+
     def last_round(self, run: RunId) -> RegisterChange:
         """Return the newest round of a run and what changed with it.
 
@@ -271,6 +276,10 @@ FROM rounds JOIN members USING (cohort) JOIN patients ON patients.id = members.p
 LEFT JOIN versions ON versions.run = rounds.run
 WHERE pseudonym IN ({marks}) AND state <> 'withheld'
 ORDER BY rounds.id
+"""
+_MEMBERS = """
+SELECT DISTINCT pseudonym FROM rounds JOIN members USING (cohort)
+JOIN patients ON patients.id = members.patient WHERE run = ? AND state <> 'withheld'
 """
 _ROUNDS = "SELECT run, round, optout_version, cohort FROM rounds WHERE state <> 'withheld'"
 _ONLY_IN = """

@@ -12,6 +12,7 @@ from federation.commands.node import (
     membership,
     optout,
     policy,
+    predictions,
     ways_in,
 )
 from federation.commands.output import t
@@ -32,3 +33,4 @@ app.add_typer(keys.keys_app, name="keys")
 app.add_typer(policy.person_app, name="person")
 app.add_typer(policy.policy_app, name="policy")
 app.add_typer(books.ledger_app, name="ledger")
+app.add_typer(predictions.app, name="predictions")

@@ -35,23 +35,35 @@ WHAT = Text(
     en="""{id}  [{decision}]  digest {digest}
   {title}
   Asked by {centre} (key {key}){person}, for {purpose}.
-  Trains {recipe} on the cohort {cohort}, {quorum} of {sites} sites at least.
+  {does} {recipe} on the cohort {cohort}, {quorum} of {sites} sites at least.
   How long: {rounds} rounds; the approval ends {expires}, in {days} days.""",
     zh="""{id}  [{decision}]  摘要 {digest}
   {title}
   由 {centre}(金鑰 {key}){person}提出,目的:{purpose}。
-  以世代 {cohort} 訓練 {recipe},{sites} 個站點中至少 {quorum} 個。
+  世代 {cohort}:{does} {recipe},{sites} 個站點中至少 {quorum} 個。
   期限:{rounds} 輪;核准於 {expires} 到期,尚有 {days} 天。""",
 )
 DATA = Text(
     en="Data here: {patients} patients, {images} images. What is admitted later is not covered.",
     zh="院內資料:{patients} 位病人、{images} 張影像。之後收錄者不在核准範圍內。",
 )
+TRAINS = Text(en="Trains", zh="訓練")
+EVALUATES = Text(
+    en="Trains nothing; evaluates {entries}, of recipe", zh="不進行訓練;評估 {entries},配方"
+)
 LEAVES = Text(en="What leaves:", zh="離院內容:")
 LEAVING = Text(
     en="  {when}: {words} ({field}), at most {size}",
     zh="  {when}:{words}({field}),至多 {size}",
 )
+AMONG = Text(
+    en="The sum is among these hospitals; compare their keys with them before you approve:",
+    zh="加總由以下院所組成;核准前請與各院核對金鑰:",
+)
+PEER = Text(en="  {site}  {key}  {known}", zh="  {site}  {key}  {known}")
+OWN = Text(en="this hospital", zh="本院")
+COMPARED = Text(en="compared (policy)", zh="已核對(政策)")
+NOT_COMPARED = Text(en="not compared", zh="未核對")
 COST = Text(
     en="Privacy: at most epsilon {epsilon:g} at delta {delta:g} for one patient over the study. "
     "In the last {period_days} days all studies spent {spent:.3f} of {budget:g}; at least "
@@ -201,6 +213,7 @@ def _asked(found: "Briefing") -> dict[str, object]:
         "key": proposer.keyid.hex[:12] if proposer else "?",
         "person": t(BY, person=person) if person else "",
         "purpose": study.purpose.value,
+        "does": _does(study),
         "recipe": study.recipe,
         "cohort": study.cohort,
         "quorum": study.quorum,
@@ -209,6 +222,12 @@ def _asked(found: "Briefing") -> dict[str, object]:
         "expires": study.expires,
         "days": found.days,
     }
+
+
+def _does(study: "Study") -> str:
+    if study.evaluation is None:
+        return t(TRAINS)
+    return t(EVALUATES, entries=", ".join(one.entry for one in study.evaluation.versions))
 
 
 def _in_words(found: "Briefing") -> list[str]:
@@ -226,6 +245,7 @@ def _in_words(found: "Briefing") -> list[str]:
             t(LEAVING, when=one.when, words=one.words, field=one.field, size=_size(one.bytes))
             for one in found.leaves
         ),
+        *_peers(found),
         t(NO_PRIVACY)
         if cost is None
         else t(
@@ -238,6 +258,20 @@ def _in_words(found: "Briefing") -> list[str]:
             period_days=cost.period_days,
         ),
         t(POLICY_NO, reasons="; ".join(against)) if against else t(POLICY_YES),
+    ]
+
+
+def _peers(found: "Briefing") -> list[str]:
+    """Return among whom a sum is, with the ids of their nodes' keys; nothing without a sum."""
+    if not found.peers:
+        return []
+    known = [
+        OWN if one.is_own else COMPARED if one.is_known else NOT_COMPARED for one in found.peers
+    ]
+    lines = zip(found.peers, known, strict=True)
+    return [
+        t(AMONG),
+        *(t(PEER, site=one.site, key=one.keyid, known=t(said)) for one, said in lines),
     ]
 
 

@@ -22,6 +22,13 @@ from federation.errors.transport import KeptUpdateDamagedError
 from federation.evidence.verification import PublicKey
 from federation.operations.campaign.parts import Parts
 from federation.operations.campaign.records import asked_model, sites_of, start_of
+from federation.operations.campaign.summing import (
+    check_part,
+    keys_of,
+    quorum_of,
+    shared_of,
+    step_of,
+)
 from federation.operations.judging import Asked, check_reply, weight_of
 from federation.operations.progress import EventKind, Progress
 from federation.operations.store.rounds import StoredReply, StoredRound
@@ -43,6 +50,8 @@ class Asking:
     def __init__(self, parts: Parts, row: StoredRound) -> None:
         self._parts, self._key = parts, row.key
         self._sites, self._asked = sites_of(row), asked_model(row)
+        self._quorum, self._keys = quorum_of(row, parts.study), keys_of(row)
+        self._shared = shared_of(row)
         self._model: FlatModel = parts.checkpoints.model(start_of(row))[0]
         self._replies = {reply.site: reply for reply in parts.store.replies(row.key)}
         self._damaged: set[SiteId] = set()
@@ -85,7 +94,11 @@ class Asking:
         """
         study = self._parts.study
         asked = Asked(TASKS[self._key.kind], study, self._key.run, self._key.number, self._asked)
-        check_reply(reply, asked, key=self._key_of(reply.site))
+        node = self._key_of(reply.site)
+        check_reply(reply, asked, key=node)
+        step = step_of(study, self._key)
+        if step is not None:
+            check_part(reply.report, step, study, self._key, site=reply.site, node=node)
         earlier = self._replies.get(reply.site)
         if earlier is not None and earlier.update != reply.update_digest:
             raise ReplyChangedError(site=reply.site, round=self._key.number)
@@ -128,7 +141,7 @@ class Asking:
             run=key.run,
             kind=key.kind.value,
             number=key.number,
-            quorum=self._parts.study.quorum,
+            quorum=self._quorum,
             model_bytes=size_bytes,
             reply_bytes=size_bytes if key.kind is RoundKind.TRAIN else 0,
         )
@@ -146,9 +159,11 @@ class Asking:
             model=self.folder / "model.npy",
             result=self.folder / "mean.npy",
             nodes=nodes,
-            quorum=self._parts.study.quorum,
+            quorum=self._quorum,
             spool=self.folder,
             kept=tuple(kept),
+            shared=self._shared,
+            keys=self._keys,
         )
 
     def _dispatched(self, sites: Sequence[SiteId]) -> None:
@@ -183,7 +198,8 @@ class Asking:
 
     def _tell(self, reply: SiteReply) -> None:
         voice, site = self._parts.voice, reply.site
-        if self._key.kind is RoundKind.EVALUATE:
+        is_last = self._parts.study.evaluation is None  # of a run that trained
+        if self._key.kind is RoundKind.EVALUATE and is_last:
             voice.emit(Progress(EventKind.SITE_EVALUATED, site, values=_headline(reply.report)))
             return
         values = numbers_in(reply.report, "loss", "epsilon", "patients")

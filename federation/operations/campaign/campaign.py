@@ -9,6 +9,7 @@ at any line: what was done is found in the database and done no second time.
 
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +38,7 @@ from federation.operations.campaign.opening import begin_record
 from federation.operations.campaign.parts import Parts, Turn, at_once
 from federation.operations.campaign.playing import DurableRound
 from federation.operations.campaign.recovery import Patience
+from federation.operations.campaign.summing import start_of_step, step_of
 from federation.operations.campaign.voice import Clock, Voice, utc_now
 from federation.operations.campaign.wishes import Wishes
 from federation.operations.progress import Emit, EventKind, Progress
@@ -137,10 +139,9 @@ class Campaign:
         RunNotContinuableError
             If the open run was begun with another version of the study.
         """
-        self._voice.stage("opening")
         run = self._patience.with_(self._open)
         self._patience.with_(self._meet)
-        self._voice.stage("training")
+        self._voice.stage("training" if self.study.evaluation is None else "evaluating")
         return run
 
     # -- the rounds --------------------------------------------------------------
@@ -158,6 +159,21 @@ class Campaign:
             If somebody asked for the study to stop.
         """
         key = RoundKey(self._opened.run, RoundKind.TRAIN, number)
+        row = self._patience.with_(lambda: self._play(key))
+        self.rounds_done = max(self.rounds_done, number)
+        return row.record
+
+    def take_step(self, number: int) -> dict[str, object]:
+        """Play one step of an evaluation and return its record; a done one at once.
+
+        Raises
+        ------
+        QuorumNotReachedError, TooFewInSumError
+            If too few prepared a version, or a site of a sum is gone.
+        StudyStoppedError, RoundStoppedError
+            If somebody asked for the study to stop.
+        """
+        key = RoundKey(self._opened.run, RoundKind.EVALUATE, number)
         row = self._patience.with_(lambda: self._play(key))
         self.rounds_done = max(self.rounds_done, number)
         return row.record
@@ -191,6 +207,11 @@ class Campaign:
         """Return every refusal: of the study by hospitals, then those of the rounds."""
         rounds = refusals_of(self._rounds, self._claim.run) if self._claim else []
         return [*self._gathering.refusals, *rounds]
+
+    @property
+    def kept(self) -> RoundStore:
+        """Return the rounds of the run with their replies, for what is made of them."""
+        return self._rounds
 
     def results(self) -> list[SiteResult]:
         """Return what each site contributed, by name."""
@@ -233,6 +254,10 @@ class Campaign:
         """Let go of what this process holds; the run stays open for the next one."""
         self._link.lose()
 
+    def now(self) -> datetime:
+        """Return the time now, with its zone."""
+        return self._voice.now()
+
     def stage(self, stage: str) -> None:
         """Say which stage the run has reached."""
         self._voice.stage(stage)
@@ -256,6 +281,7 @@ class Campaign:
     def _open(self) -> RunId:
         found = self._store.open_run(self.study.id)
         if found is None:
+            self._voice.stage("opening")
             record = begin_record(self.study, self.artefacts)
             self._store.start_run(self.study.id, record, audit=self._audit(AuditKind.RUN_STARTED))
             found = self._store.open_run(self.study.id)
@@ -267,7 +293,8 @@ class Campaign:
         self._start = Checkpoint.from_json(found.record.get("start"))
         self._parts = self._made_parts(self._claim, self._start)
         self._resume()
-        self.rounds_done = len(finished(self._rounds, self._claim.run, RoundKind.TRAIN))
+        kind = RoundKind.TRAIN if self.study.evaluation is None else RoundKind.EVALUATE
+        self.rounds_done = len(finished(self._rounds, self._claim.run, kind))
         return self._claim.run
 
     def _meet(self) -> None:
@@ -317,9 +344,13 @@ class Campaign:
             known = parts.store.round(key)
             if known is None:
                 self._wishes.heed()
-            if key.kind is RoundKind.TRAIN:
+            step = step_of(self.study, key)
+            if key.kind is RoundKind.TRAIN or step is not None:
                 self._voice.tell(EventKind.ROUND_STARTED, round=key.number)
-            start = self._checkpoint(before=key)
+            if step is None:
+                start = self._checkpoint(before=key)
+            else:
+                start = start_of_step(self.artefacts, self.study, step)
             return DurableRound(parts, key, start).play()
 
     def _checkpoint(self, *, before: RoundKey | None = None) -> Checkpoint:

@@ -47,6 +47,7 @@ from federation.operations.campaign.records import (
     outcome_record,
     planned_record,
 )
+from federation.operations.campaign.summing import sum_of_round
 from federation.operations.progress import EventKind
 from federation.operations.store.rounds import StoredRound
 from federation.server_app.flat_files import read_flat
@@ -121,8 +122,13 @@ class DurableRound:
     def plan(self) -> StoredRound:
         """Choose the sites and write down what they are asked, from which model."""
         parts, number = self._parts, self._key.number
+        summing = sum_of_round(parts.store, parts.study, self._key)
+        if summing is not None:
+            parts.crew.wait_for(summing.sites, count=len(summing.sites))
         available, quorum = parts.crew.gather(), parts.study.quorum
-        if self._key.kind is RoundKind.EVALUATE:
+        if summing is not None:
+            sites = summing.sites
+        elif self._key.kind is RoundKind.EVALUATE:
             sites = tuple(sorted(available))
         else:
             sites = parts.strategy.select(available, quorum=quorum, round_number=number)
@@ -136,6 +142,7 @@ class DurableRound:
             asked=Sha256.of(model.tobytes()),
             at=parts.voice.now().isoformat(),
         )
+        record |= {} if summing is None else summing.as_record()
         audit = parts.voice.audit(AuditKind.ROUND_PLANNED, str(self._key))
         return parts.store.plan(self._key, record, audit=audit)
 
@@ -181,7 +188,7 @@ class DurableRound:
         """Say that the round is over and tidy up after it."""
         row = self._move(row, RoundState.DONE, AuditKind.ROUND_DONE)
         shutil.rmtree(spool_of(self._parts, self._key), ignore_errors=True)
-        if self._key.kind is RoundKind.TRAIN:
+        if self._key.kind is RoundKind.TRAIN or self._parts.study.evaluation is not None:
             seconds = row.record.get("seconds")
             self._parts.voice.tell(EventKind.ROUND_DONE, round=self._key.number, seconds=seconds)
         return row
@@ -207,8 +214,8 @@ class DurableRound:
         return code in ABSENT
 
     def _give_in(self, row: StoredRound, outcome: RoundOutcome) -> StoredRound:
-        """Fail a round of training; an evaluation goes on with whoever answered."""
-        if self._key.kind is RoundKind.TRAIN:
+        """Fail a round; the evaluation of a trained model goes on with whoever answered."""
+        if self._key.kind is RoundKind.TRAIN or self._parts.study.evaluation is not None:
             error = QuorumNotReachedError(
                 round=self._key.number, accepted=outcome.counted, quorum=outcome.quorum
             )

@@ -18,6 +18,7 @@ from federation.domain.ids import RunId, Sha256, SiteId, StudyId
 from federation.domain.run import RoundKind, RoundState
 from federation.domain.study import Study
 from federation.errors.core import InvalidIdError, UnreadableRecordError
+from federation.errors.evaluating import EvaluationStepError
 from federation.errors.machine import ArtefactDamagedError
 from federation.errors.replay import (
     CheckpointNotKeptError,
@@ -35,9 +36,17 @@ from federation.operations.store.studies import StudyStore
 from federation.recipes.model_files import initial_model
 from federation.storage import write_atomic
 from federation.wire.study import study_from_json
+from federation.wording import Text
 
 BEFORE_THE_FIRST = 0
 """The number under which the model before round 1 is handed out."""
+
+
+_NOTHING_TRAINED = Text(
+    en="no round of it trains, so there is no model to compute once more; its figures are, from "
+    "the kept sums, by `trifed evaluate enter`",
+    zh="其中沒有訓練回合,無模型可重算;其結果可由留存之總和以 `trifed evaluate enter` 重新計算",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +71,14 @@ class StoredRun:
             If the centre knows none of this name.
         StudyReplacedError
             If its study was replaced by another version since.
+        EvaluationStepError
+            If it trained nothing.
         """
         studies = StudyStore.of(home)
         try:
             study, record = _launched(studies, run)
+            if study.evaluation is not None:
+                raise EvaluationStepError(study=study.id, why=_NOTHING_TRAINED)
             yield cls(home, run, study, record, RoundStore(studies.database), Artefacts.of(home))
         finally:
             studies.close()

@@ -1,0 +1,370 @@
+"""The protocol and the results of an evaluation in the register and its evidence log.
+
+One record for each version and dimension. It is written as a plan before the run, with the
+protocol's digest and the thresholds; a person of the validation centre logs it (E1); its
+results are written after the run, under that very protocol, and judged by people (E2, E3).
+A run whose plans nobody logged keeps its documents; its results are entered later.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from federation.coordinator.home import CentreHome
+from federation.domain.evaluation_plan import EvaluatedVersion, EvaluationPlan, Family
+from federation.domain.ids import Sha256, SiteId
+from federation.domain.study import Study
+from federation.errors.evaluating import ProtocolChangedError
+from federation.errors.registry import RecordNotFoundError
+from federation.evaluation.assessment import Assessment
+from federation.evaluation.fairness import Figure
+from federation.evaluation.policy import Policy, RiskClass, Test, Threshold
+from federation.evaluation.proportions import Proportion
+from federation.evaluation.sliced import EVERYONE
+from federation.evidence.canonical import digest_of
+from federation.evidence.signing import Signer, sign_dsse
+from federation.evidence.statements import PredicateType, Statement, Subject
+from federation.operations.embedded_registry import Actor, RecordDesk, desk, registrar
+from federation.operations.evaluations.concluding import DIMENSIONS, Found
+from federation.operations.evidence_entries import log_statements
+from federation.wire.evaluation_plan import plan_as_json, protocol_digest
+from federation.wire.study import study_as_json
+
+NOUN = "evaluation"
+PLUGIN = "federated-evaluation"
+EDITION = "1"
+LOG_PLAN = "E1"
+GAP = "confirmed-tpr-gap"
+NO_BENEFIT = "thresholds-without-benefit"
+ATTACK = "attack-tpr"
+METHOD = "sum of histograms over sites"
+LOGGED = "logged"
+_REASON = "planned as the protocol says"
+
+Body = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a site gave to the sum: the digest of its part, and of what it signed (in the log)."""
+
+    statistics: Sha256
+    attestation: Sha256
+
+
+def log_protocol(home: CentreHome, study: Study, *, at: datetime) -> Sha256:
+    """Sign the protocol with the study, enter it in the evidence log, return the envelope's digest.
+
+    Raises
+    ------
+    BusyRegisterError
+        If other writers were always faster.
+    """
+    assert study.evaluation is not None  # a study that evaluates
+    statement = Statement(
+        (
+            Subject(f"study/{study.id}", study.digest),
+            Subject(f"protocol/{study.id}", protocol_digest(study.evaluation)),
+        ),
+        PredicateType.PROPOSAL,
+        {"study": study_as_json(study), "at": at.isoformat()},
+    )
+    envelope = sign_dsse(statement, Signer.load(home.evidence_key))
+    log_statements(home, [envelope])
+    return Sha256.of(envelope.encode())
+
+
+def place_of(home: CentreHome, envelope: Sha256) -> int:
+    """Return where a logged statement lies in the evidence log.
+
+    Raises
+    ------
+    ProtocolChangedError
+        If it is not there: the log is not the one it was.
+    """
+    with registrar(home).store.reading() as transaction:
+        found = transaction.log.index_of(envelope)
+    if found is None:
+        raise ProtocolChangedError(study=str(envelope)[:19], found="absent", logged=str(envelope))
+    return found
+
+
+def plan_records(
+    home: CentreHome, study: Study, policy: Policy, *, writer: Actor, approver: Actor | None
+) -> list[str]:
+    """Write the planned record of every version and dimension; return their ids.
+
+    Those that are there under the same protocol stay as they are. `approver` logs the plan
+    (E1), where somebody is named.
+
+    Raises
+    ------
+    ProtocolChangedError
+        If a record of that name is of another protocol.
+    PlatformError
+        What the register refuses.
+    """
+    register, ids = desk(home), []
+    for id, body in planned_bodies(study, policy, runner=writer.organisation):
+        _put_plan(register, study, id, body, writer)
+        head = register.get(NOUN, id)
+        if approver is not None and head.state == "planned":
+            register.move(NOUN, id, LOG_PLAN, approver, reason=_REASON, revision=head.revision)
+        ids.append(id)
+    return ids
+
+
+def planned_bodies(study: Study, policy: Policy, *, runner: str) -> Iterator[tuple[str, Body]]:
+    """Yield id and content of every record of a protocol, without results."""
+    plan = study.evaluation
+    assert plan is not None  # a study that evaluates
+    for place, version in enumerate(plan.versions, start=1):
+        for family in plan.families:
+            yield (
+                f"{study.id}.{place}.{DIMENSIONS[family]}",
+                {
+                    "schema": "trifed.evaluation/1",
+                    "entry": version.entry,
+                    "dimension": DIMENSIONS[family],
+                    "protocol_id": str(study.id),
+                    "protocol_hash": str(protocol_digest(plan)),
+                    "plugin": {
+                        "id": PLUGIN,
+                        "version": EDITION,
+                        "arguments": str(digest_of(plan_as_json(plan))),
+                    },
+                    "dataset_cards": [],
+                    "sites": [str(site) for site in study.sites],
+                    "thresholds": list(_limits(plan, version, family, policy)),
+                    "runner": runner,
+                },
+            )
+
+
+def enter_results(
+    home: CentreHome,
+    study: Study,
+    found: Sequence[Found],
+    parts: Mapping[str, Mapping[SiteId, Part]],
+    documents: Mapping[str, Sha256],
+) -> dict[str, str]:
+    """Write the results into every record whose plan was logged; return id and state of all.
+
+    Parameters
+    ----------
+    parts, documents
+        By entry.
+
+    Raises
+    ------
+    ProtocolChangedError
+        If a record is of another protocol.
+    PlatformError
+        What the register refuses.
+    """
+    register, states = desk(home), {}
+    plan = study.evaluation
+    assert plan is not None  # a study that evaluates
+    by_entry = {one.entry: one for one in found}
+    for place, version in enumerate(plan.versions, start=1):
+        for family in plan.families:
+            id = f"{study.id}.{place}.{DIMENSIONS[family]}"
+            one, results = by_entry[version.entry], parts[version.entry]
+            states[id] = _enter(register, study, id, one, family, results,
+                                documents[version.entry])  # fmt: skip
+    return states
+
+
+def _enter(
+    register: RecordDesk, study: Study, id: str, found: Found, family: Family,
+    parts: Mapping[SiteId, Part], document: Sha256,
+) -> str:  # fmt: skip
+    """Write one record's results; return its state, or ``missing`` where nobody planned it."""
+    try:
+        head = register.get(NOUN, id)
+    except RecordNotFoundError:
+        return "missing"
+    body = _checked(study, head.body)
+    metrics = list(metrics_of(found, family))
+    if head.state != LOGGED or body.get("metrics") or not metrics:
+        return head.state
+    said = {
+        **body,
+        "sites": [str(site) for site in study.sites],
+        "metrics": metrics,
+        "statistics": {str(site): str(one.statistics) for site, one in parts.items()},
+        "attestations": {str(site): str(one.attestation) for site, one in parts.items()},
+        "suppression": _suppression(study, found.assessment),
+        "exactness": {"kind": "exact-on-grid"},
+        "report": str(document),
+    }
+    said["passed"] = _outcome(said)
+    first = register.history(NOUN, id)[0].author
+    centre = None if first.centre is None else first.centre.value
+    writer = Actor(first.person, first.organisation, first.role.value, centre)
+    register.put(NOUN, id, said, writer, revision=head.revision, reason=_RESULTS)
+    return register.get(NOUN, id).state
+
+
+_RESULTS = "results of the run"
+
+
+def metrics_of(found: Found, family: Family) -> Iterator[Body]:
+    """Yield the metrics of one dimension: estimate, interval, method, cases."""
+    overall = found.assessment.slices.get(EVERYONE)
+    if overall is None:
+        return
+    cases = overall.cases
+    match family:
+        case Family.DISCRIMINATION:
+            for name, one in found.assessment.slices.items():
+                ends = one.auroc_interval
+                yield _metric("auroc", one.auroc.value, ends.low, ends.high, one.cases,
+                              "DeLong on the grid", name)  # fmt: skip
+        case Family.CALIBRATION:
+            if overall.slope is not None:
+                ends = overall.slope.interval()
+                yield _metric("slope", overall.slope.value, ends.low, ends.high, cases, METHOD)
+            yield _point("ece", overall.ece, cases)
+            yield _point("brier", overall.brier, cases)
+        case Family.OPERATING_POINT:
+            for name, rate in overall.rates.items():
+                if isinstance(rate, Proportion) and rate.of:
+                    ends = rate.wilson()
+                    yield _metric(name.replace("_", "-"), rate.rate, ends.low, ends.high,
+                                  rate.of, "Wilson")  # fmt: skip
+        case Family.FAIRNESS:
+            yield from _fairness(found, cases)
+        case Family.NET_BENEFIT:
+            curve = found.facts.decision_curve
+            if curve:
+                yield _point(NO_BENEFIT, float(sum(not one.is_best for one in curve)), cases)
+        case Family.ROBUSTNESS:
+            for lost in found.beside.robustness:
+                yield _point("relative-degradation", lost.mean, cases, lost.corruption)
+        case Family.DRIFT:
+            for moved in found.beside.drift:
+                yield _point("psi", moved.distances.psi, cases, moved.variable)
+        case Family.PRIVACY:
+            point = found.facts.attack
+            if point is not None:
+                ends = point.interval
+                yield _metric(ATTACK, point.true_positives.rate, ends.low, ends.high, cases,
+                              "Clopper-Pearson")  # fmt: skip
+
+
+def _fairness(found: Found, cases: int) -> Iterator[Body]:
+    fairness = found.assessment.fairness
+    gaps = [] if fairness is None else [one for one in fairness.gaps if one.figure is Figure.TPR]
+    if not gaps:
+        return
+    confirmed = [abs(one.gap) for one in gaps if one.excludes_zero]
+    yield _point(GAP, max(confirmed, default=0.0), cases)
+    for one in gaps:
+        if math.isfinite(one.interval.low) and math.isfinite(one.interval.high):
+            yield _metric("tpr-gap", one.gap, one.interval.low, one.interval.high, cases,
+                          "Newcombe, corrected for all comparisons", one.group)  # fmt: skip
+
+
+def _metric(
+    name: str, value: float, low: float, high: float, n: int, method: str, slice: str = EVERYONE
+) -> Body:
+    """Return a metric to six decimals; the interval holds the value also after rounding."""
+    rounded = [round(one, 6) for one in (low, value, high)]
+    return {
+        "name": name,
+        "value": rounded[1],
+        "low": min(rounded),
+        "high": max(rounded),
+        "method": method,
+        "n": n,
+        "slice": slice,
+    }
+
+
+def _point(name: str, value: float, n: int, slice: str = EVERYONE) -> Body:
+    return _metric(name, value, value, value, n, METHOD, slice)
+
+
+def _limits(
+    plan: EvaluationPlan, version: EvaluatedVersion, family: Family, policy: Policy
+) -> Iterator[Body]:
+    """Yield the policy's thresholds of a dimension as the register keeps them."""
+    for one in policy.thresholds[RiskClass(plan.risk)]:
+        if one.dimension == DIMENSIONS[family]:
+            yield from _limit(one, version)
+
+
+def _limit(one: Threshold, version: EvaluatedVersion) -> Iterator[Body]:
+    match one.test:
+        case Test.CLAIM:
+            least = round(version.claim - one.limit[0], 6)
+            yield {"metric": "auroc", "bound": "low", "at_least": least}
+        case Test.SLOPE:
+            low, high = one.limit
+            yield {"metric": "slope", "bound": "low", "at_least": low}
+            yield {"metric": "slope", "bound": "high", "at_most": high}
+        case Test.ECE:
+            yield {"metric": "ece", "bound": "value", "at_most": one.limit[0]}
+        case Test.TPR_GAP:
+            yield {"metric": GAP, "bound": "value", "at_most": one.limit[0]}
+        case Test.PSI:
+            for variable in ("age", "score"):
+                yield {"metric": "psi", "slice": variable, "bound": "value",
+                       "at_most": one.limit[0]}  # fmt: skip
+        case Test.ATTACK:
+            yield {"metric": ATTACK, "bound": "value", "at_most": one.limit[0] * 0.001}
+        case Test.NET_BENEFIT:
+            yield {"metric": NO_BENEFIT, "bound": "value", "at_most": 0.0}
+
+
+def _put_plan(register: RecordDesk, study: Study, id: str, body: Body, writer: Actor) -> None:
+    try:
+        head = register.get(NOUN, id)
+    except RecordNotFoundError:
+        register.put(NOUN, id, body, writer, revision=0)
+    else:
+        _checked(study, head.body)
+
+
+def _checked(study: Study, body: Mapping[str, object]) -> Body:
+    """Return a record's content if it is of this protocol.
+
+    Raises
+    ------
+    ProtocolChangedError
+        If it is of another.
+    """
+    assert study.evaluation is not None  # a study that evaluates
+    ours, logged = str(protocol_digest(study.evaluation)), body.get("protocol_hash")
+    if logged != ours:
+        raise ProtocolChangedError(study=study.id, found=ours, logged=logged)
+    plain: Body = json.loads(json.dumps(dict(body)))
+    return plain
+
+
+def _suppression(study: Study, found: Assessment) -> Body:
+    assert study.evaluation is not None  # a study that evaluates
+    return {
+        "smallest_cell": study.evaluation.smallest_cell,
+        "slices_hidden": len(found.refusals),
+    }
+
+
+def _outcome(body: Mapping[str, object]) -> bool | None:
+    """Return whether every threshold is met, as the register computes it again."""
+    limits, metrics = body["thresholds"], body["metrics"]
+    assert isinstance(limits, list) and isinstance(metrics, list)  # as written above
+    if not limits or not metrics:
+        return None
+    known = {(one["name"], one["slice"]): one for one in metrics}
+    asked = [(one, known.get((one["metric"], one.get("slice", EVERYONE)))) for one in limits]
+    return all(metric is not None and _is_met(limit, metric) for limit, metric in asked)
+
+
+def _is_met(limit: Mapping[str, float], metric: Mapping[str, float]) -> bool:
+    found = metric[str(limit["bound"])]
+    least, most = limit.get("at_least"), limit.get("at_most")
+    return (least is None or found >= least) and (most is None or found <= most)

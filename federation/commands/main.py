@@ -11,7 +11,18 @@ import click
 import typer
 
 from federation import settings
-from federation.commands import centre, demo, evidence, node, registry, study
+from federation.commands import (
+    centre,
+    demo,
+    dossier,
+    evaluate,
+    evidence,
+    impact,
+    node,
+    registry,
+    reimbursement,
+    study,
+)
 from federation.commands.output import Json, emit, fail, help_text, say, t
 from federation.errors import PlatformError
 from federation.wording import Text
@@ -34,6 +45,10 @@ for _name, _group in (
     ("study", study.app),
     ("registry", registry.app),
     ("evidence", evidence.app),
+    ("evaluate", evaluate.app),
+    ("impact", impact.app),
+    ("dossier", dossier.app),
+    ("reimbursement", reimbursement.app),
 ):
     app.add_typer(_group, name=_name)
 

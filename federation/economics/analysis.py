@@ -160,7 +160,7 @@ def analyse(model: Model, *, draws: int = 10_000, seed: int = 1) -> Analysis:
         outcome=outcome,
         tornado=bars,
         price=_price(model),
-        budget=_budget(model),
+        budget=budget_of(model),
     )
 
 
@@ -218,7 +218,7 @@ def _price(model: Model) -> float | None:
     return threshold_price(lambda price: _increment(model, {**means, name: price}), highest=highest)
 
 
-def _budget(model: Model) -> tuple[YearImpact, ...]:
+def budget_of(model: Model) -> tuple[YearImpact, ...]:
     """Return what introducing the last strategy beside the first costs, and what it saves later."""
     if model.uptake is None:
         return ()

@@ -27,7 +27,13 @@
     sector = "hospital"
 
 A strategy with AI names an evaluation in the register; typed counts are for the
-comparator, which is the first strategy, only.
+comparator, which is the first strategy, only. Costs of another currency or year are refused
+unless the file says how to convert them:
+
+    [conversion]
+    source = "central bank, DGBAS"
+    rates = { "USD 2024" = 32.0 }             # TWD for one USD, in the year of the amount
+    index = { "2024" = 100.0, "2026" = 104.0 }
 """
 
 import tomllib
@@ -37,6 +43,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from federation.domain.ids import Sha256
 from federation.economics.budget import Sector, Uptake
 from federation.economics.diagnostic import (
     COSTS,
@@ -46,7 +53,7 @@ from federation.economics.diagnostic import (
     specificity_of,
 )
 from federation.economics.markov import Correction, Horizon
-from federation.economics.money import Money, PriceBase
+from federation.economics.money import Conversion, Money, PriceBase
 from federation.economics.parameters import (
     TAIWAN_EQ5D5L,
     Accuracy,
@@ -55,6 +62,7 @@ from federation.economics.parameters import (
     ValueSet,
 )
 from federation.errors.economics import ModelFileError
+from federation.evidence.canonical import canonical
 from federation.wording import Text
 
 MAX_BYTES = 2**20
@@ -126,6 +134,27 @@ class GivenBudget(_Strict):
     sector: Sector = Sector.HOSPITAL
 
 
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class GivenConversion(_Strict):
+    """How costs come into the model's price base: rates by currency and year, a price index."""
+
+    source: Words
+    rates: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[A-Z]{3} [0-9]{4}$")], Rate], Field(max_length=100)
+    ] = Field(default_factory=dict)
+    index: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[0-9]{4}$")], Rate], Field(max_length=100)
+    ] = Field(default_factory=dict)
+
+    def to(self, base: PriceBase) -> Conversion:
+        """Return the conversion into a price base."""
+        rates = {(name[:3], int(name[4:])): rate for name, rate in self.rates.items()}
+        index = {int(year): value for year, value in self.index.items()}
+        return Conversion(base, rates, index, self.source)
+
+
 class GivenTitle(_Strict):
     """What the model is of, in both languages."""
 
@@ -146,12 +175,19 @@ class GivenModel(_Strict):
     parameters: dict[str, GivenParameter]
     strategies: Annotated[tuple[GivenStrategy, ...], Field(min_length=2, max_length=10)]
     budget: GivenBudget | None = None
+    conversion: GivenConversion | None = None
+
+    @property
+    def digest(self) -> Sha256:
+        """Return the content id of what the file says: remarks and spaces do not change it."""
+        return Sha256.of(canonical(self.model_dump(mode="json", by_alias=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model ready to be computed. `parameters` has everything, by name."""
 
+    digest: Sha256
     title: Text
     base: PriceBase
     perspective: str
@@ -185,24 +221,28 @@ def read_model(content: bytes, accuracy_of: AccuracyOf) -> Model:
     PriceBaseError, ModelValueError, AccuracyMissingError
         If a number cannot be used.
     """
-    given = _given(content)
-    _check_names(given)
+    given = read_given(content)
     base = PriceBase(given.currency, given.price_year)
     horizon = Horizon(**given.horizon.model_dump())
+    costs = _Costs(base, given.conversion.to(base) if given.conversion else None)
     parameters = {
-        name: _parameter(name, one, base, is_money=name in COSTS)
+        name: costs.read(name, one) if name in COSTS else _parameter(name, one)
         for name, one in given.parameters.items()
     }
-    sources = {name: one.source for name, one in given.parameters.items()}
+    sources = {
+        name: costs.source_of(one) if name in COSTS else one.source
+        for name, one in given.parameters.items()
+    }
     for one in given.strategies:
         price = price_of(one.name)
-        parameters[price] = _parameter(price, one.price, base, is_money=True)
-        sources[price] = one.price.source
+        parameters[price] = costs.read(price, one.price)
+        sources[price] = costs.source_of(one.price)
         accuracy, source = _accuracy(one, accuracy_of)
         se, sp = sensitivity_of(one.name), specificity_of(one.name)
         parameters |= {se: accuracy.sensitivity(se), sp: accuracy.specificity(sp)}
         sources |= {se: source, sp: source}
     return Model(
+        digest=given.digest,
         title=Text(en=given.title.en, zh=given.title.zh),
         base=base,
         perspective=given.perspective,
@@ -218,7 +258,14 @@ def read_model(content: bytes, accuracy_of: AccuracyOf) -> Model:
     )
 
 
-def _given(content: bytes) -> GivenModel:
+def read_given(content: bytes) -> GivenModel:
+    """Return what a model's file says, its evaluations not looked up.
+
+    Raises
+    ------
+    ModelFileError
+        As `read_model`.
+    """
     if len(content) > MAX_BYTES:
         raise ModelFileError(why=_TOO_LARGE)
     try:
@@ -226,9 +273,11 @@ def _given(content: bytes) -> GivenModel:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ModelFileError(why=_NOT_TOML) from error
     try:
-        return GivenModel.model_validate(raw)
+        given = GivenModel.model_validate(raw)
     except ValidationError as error:
         raise ModelFileError(why=_listed(error)) from error
+    _check_names(given)
+    return given
 
 
 def _listed(error: ValidationError) -> str:
@@ -268,11 +317,31 @@ def _plain(said: str) -> str:
     return said.replace("{", "(").replace("}", ")")
 
 
-def _parameter(name: str, given: GivenParameter, base: PriceBase, *, is_money: bool) -> Parameter:
-    if is_money:
-        stands = PriceBase(given.currency or base.currency, given.price_year or base.year)
-        Money(given.first, stands).in_(base, name=name)
+def _parameter(name: str, given: GivenParameter) -> Parameter:
     return Parameter(name, given.law, given.first, given.second)
+
+
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    """Reads costs in the model's price base; without a conversion others are refused."""
+
+    base: PriceBase
+    conversion: Conversion | None
+
+    def read(self, name: str, given: GivenParameter) -> Parameter:
+        stands, found = self._stands(given), _parameter(name, given)
+        if self.conversion is None or stands == self.base:
+            Money(given.first, stands).in_(self.base, name=name)
+            return found
+        return found.times(self.conversion.of(Money(1.0, stands), name=name).amount)
+
+    def source_of(self, given: GivenParameter) -> str:
+        if self.conversion is None or self._stands(given) == self.base:
+            return given.source
+        return f"{given.source}; {self._stands(given)} -> {self.base}: {self.conversion.source}"
+
+    def _stands(self, given: GivenParameter) -> PriceBase:
+        return PriceBase(given.currency or self.base.currency, given.price_year or self.base.year)
 
 
 def _accuracy(given: GivenStrategy, accuracy_of: AccuracyOf) -> tuple[Accuracy, str]:

@@ -72,6 +72,19 @@ class Parameter:
         """Return its expected value."""
         return self.first if self.law is Law.FIXED else float(self._frozen().mean())
 
+    def times(self, factor: float) -> "Parameter":
+        """Return it in another unit of money.
+
+        Raises
+        ------
+        ModelValueError
+            If its law is not one of amounts.
+        """
+        if self.law is Law.BETA:
+            raise ModelValueError(name=self.name, actual="beta", expected="a law of amounts")
+        second = self.second if self.law is Law.LOGNORMAL else self.second * factor
+        return Parameter(self.name, self.law, self.first * factor, second)
+
     def quantile(self, share: float) -> float:
         """Return the value that a share of its draws lies below, 0 to 1."""
         return self.first if self.law is Law.FIXED else float(self._frozen().ppf(share))

@@ -30,12 +30,14 @@ PlatformError (base.py)
 ├── evidence.py      TF790  bundles, certificates, what a reader holds against them
 ├── witness.py       TF795  who co-signs the evidence log
 ├── machine.py       TF80x  ports, disk, clock, processes
+├── reports.py       TF824  reports of evaluations, studies, models and dossiers
 ├── governance.py    TF83x  applications, deployments, incidents and the like
 ├── evidence_nouns   TF84x  dossiers, impact studies, payment, lineage
 ├── evaluation.py    TF85x  federated evaluation and suppression
 ├── evaluating.py    TF890  evaluations of versions at hospitals, protocol to document
 ├── economics.py     TF87x  economic models
 ├── impact.py        TF88x  impact studies
+├── secure_sum.py    TF895  sums among hospitals of which nobody sees a part
 └── impact_commands  TF90x  what studies, dossiers and payment are told by a command
 
 A code is never reused; each has a page docs/errors/CODE.md in both languages,
@@ -77,12 +79,14 @@ NOUNS = {
     "evidence": "TF7",
     "witness": "TF7",
     "machine": "TF8",
+    "reports": "TF8",
     "governance": "TF8",
     "evidence_nouns": "TF8",
     "evaluation": "TF8",
     "evaluating": "TF8",
     "economics": "TF8",
     "impact": "TF8",
+    "secure_sum": "TF8",
     "impact_commands": "TF9",
 }
 """The modules of errors and what their codes begin with."""

@@ -7,17 +7,17 @@ are (gate-keeping), and told in any case.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from federation.errors.impact import DesignValueError, NotEstimableError
-from federation.evaluation.tails import Estimate
-from federation.impact.arms import ArmSums, difference_of_means
+from federation.evaluation.tails import Estimate, Interval
+from federation.impact.arms import ArmSums, adjusted_difference, difference_of_means
 from federation.impact.clusters import Cell, Cluster, cluster_robust, random_intercept
-from federation.impact.plan import Analysis, Measure, Plan
-from federation.impact.sensitivity import passed_gates
+from federation.impact.plan import RANDOMISED, Analysis, Measure, Plan
+from federation.impact.sensitivity import e_value, passed_gates
 from federation.impact.series import interrupted_series
 from federation.impact.site_table import Row
 from federation.impact.skewed import ratio_of_means
@@ -27,6 +27,7 @@ _MONTH = Text(en="a month without people", zh="無人月份")
 
 METHODS = {
     Analysis.DIFFERENCE: "difference of means, Welch",
+    Analysis.ADJUSTED: "difference of means given the baseline (ANCOVA)",
     Analysis.RATIO: "ratio of means, gamma with log link",
     Analysis.CLUSTER_ROBUST: "OLS with period effects, cluster-robust (Kauermann-Carroll)",
     Analysis.RANDOM_INTERCEPT: "mixed model with period effects, REML",
@@ -34,9 +35,20 @@ METHODS = {
 }
 
 
+_COMPARES: Mapping[Analysis, Callable[[ArmSums, ArmSums], Estimate]] = {
+    Analysis.DIFFERENCE: difference_of_means,
+    Analysis.ADJUSTED: adjusted_difference,
+    Analysis.RATIO: ratio_of_means,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One measure: effect with interval, people, p-value, and whether it is confirmed."""
+    """One measure: effect with interval, people, p-value, and whether it is confirmed.
+
+    `withstands` is the E-value of a ratio's interval where nobody was randomised: so strong
+    must an unmeasured confounder be to explain it away.
+    """
 
     measure: str
     estimate: float
@@ -46,6 +58,7 @@ class Result:
     method: str
     people: int
     confirmed: bool
+    withstands: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the result as JSON."""
@@ -58,6 +71,7 @@ class Result:
             "method": self.method,
             "n": self.people,
             "confirmed": self.confirmed,
+            "e_value": self.withstands,
         }
 
 
@@ -88,8 +102,7 @@ def _estimate(plan: Plan, measure: Measure, rows: Sequence[Row]) -> Estimate:
         case Analysis.SERIES:
             return _series(plan, own)
     arms = [_arm(arm, measure.id, own) for arm in (plan.intervention, plan.comparator)]
-    compare = ratio_of_means if measure.analysis is Analysis.RATIO else difference_of_means
-    return compare(*arms)
+    return _COMPARES[measure.analysis](*arms)
 
 
 def _clusters(plan: Plan, rows: Iterable[Row]) -> list[Cluster]:
@@ -102,9 +115,8 @@ def _clusters(plan: Plan, rows: Iterable[Row]) -> list[Cluster]:
 
 def _arm(arm: str, measure: str, rows: Iterable[Row]) -> ArmSums:
     own = [row for row in rows if row.arm == arm]
-    moments = np.array(
-        [math.fsum(row.total for row in own), math.fsum(row.squares for row in own), 0, 0, 0]
-    )
+    names = ("total", "squares", "baseline", "baseline_squares", "products")
+    moments = np.array([math.fsum(getattr(row, name) for row in own) for name in names])
     return ArmSums(arm, measure, sum(row.count for row in own), moments)
 
 
@@ -127,15 +139,22 @@ def _series(plan: Plan, rows: Sequence[Row]) -> Estimate:
 def _result(
     plan: Plan, measure: Measure, estimate: Estimate, rows: Iterable[Row], *, confirmed: bool
 ) -> Result:
-    interval = estimate.interval(1 - plan.alpha)
-    scale = math.exp if measure.analysis is Analysis.RATIO else float
+    is_ratio = measure.analysis is Analysis.RATIO
+    scale = math.exp if is_ratio else float
+    ends = estimate.interval(1 - plan.alpha)
+    interval = Interval(scale(ends.low), scale(ends.high))
     return Result(
         measure=measure.id,
         estimate=scale(estimate.value),
-        low=scale(interval.low),
-        high=scale(interval.high),
+        low=interval.low,
+        high=interval.high,
         p_value=estimate.p_value(),
         method=METHODS[measure.analysis],
         people=sum(row.count for row in rows if row.measure == measure.id),
         confirmed=confirmed,
+        withstands=(
+            e_value(scale(estimate.value), interval)[1]
+            if is_ratio and plan.design not in RANDOMISED
+            else None
+        ),
     )

@@ -38,6 +38,9 @@ from federation.wording import Text
 
 MAX_BYTES = 2**20
 
+RANDOMISED = frozenset({"individual-rct", "cluster-rct", "stepped-wedge"})
+"""Designs in which chance decided who had the intervention."""
+
 _TOO_LARGE = Text(en="it is larger than 1 MiB", zh="檔案大於 1 MiB")
 _NOT_TOML = Text(en="it is not TOML in UTF-8", zh="不是 UTF-8 編碼的 TOML")
 
@@ -49,6 +52,7 @@ class Analysis(Enum):
     """How a measure is analysed; the names are the modules' functions."""
 
     DIFFERENCE = "difference"
+    ADJUSTED = "adjusted-difference"
     RATIO = "ratio"
     CLUSTER_ROBUST = "cluster-robust"
     RANDOM_INTERCEPT = "random-intercept"
@@ -143,8 +147,12 @@ def read_plan(content: bytes) -> Plan:
     try:
         return Plan.model_validate(raw)
     except ValidationError as error:
-        lines = (_line(one) for one in error.errors(include_url=False)[:20])
-        raise ProtocolFileError(why="; ".join(lines)) from error
+        raise ProtocolFileError(why=listed(error)) from error
+
+
+def listed(error: ValidationError) -> str:
+    """Return what is wrong with a file, place by place; values are not told."""
+    return "; ".join(_line(one) for one in error.errors(include_url=False)[:20])
 
 
 def _line(error: object) -> str:

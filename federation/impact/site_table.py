@@ -3,8 +3,11 @@
     measure,cluster,period,arm,count,total,squares
     turnaround,ward-3,0,usual,42,2310.0,131876.0
 
-`total` and `squares` are the sums of y and y². The table is checked before anything is
-kept: fields, ranges, what sums of squares can be, and that no cell is of a few people.
+`total` and `squares` are the sums of y and y². A measure that is adjusted for its baseline x
+needs three columns more, ``baseline,baseline_squares,products``: sums of x, x² and xy. The
+table is checked before anything is kept: fields, ranges, what sums of squares can be, and
+that no cell is of a few people.
+The same as a FHIR MeasureReport: `measure_report.py`. Made from cases: `tabulate.py`.
 """
 
 import csv
@@ -19,6 +22,7 @@ from federation.impact.plan import Plan
 from federation.wording import Text
 
 COLUMNS = ("measure", "cluster", "period", "arm", "count", "total", "squares")
+BASELINE = ("baseline", "baseline_squares", "products")
 MAX_BYTES = 4 * 2**20
 MAX_ROWS = 50_000
 LARGEST = 1e15
@@ -40,6 +44,9 @@ _WRONG = {
     "count": Text(en="is no count", zh="不是人數"),
     "total": Text(en="is no finite number", zh="不是有限數值"),
     "squares": Text(en="cannot be a sum of squares of these", zh="不可能是這些數值的平方和"),
+    "baseline": Text(en="is no finite number", zh="不是有限數值"),
+    "baseline_squares": Text(en="is no finite number", zh="不是有限數值"),
+    "products": Text(en="cannot be sums of these", zh="不可能是這些數值的和"),
 }
 
 
@@ -55,6 +62,14 @@ class Row:
     count: int
     total: float
     squares: float
+    baseline: float = 0.0
+    baseline_squares: float = 0.0
+    products: float = 0.0
+
+    @property
+    def has_baseline(self) -> bool:
+        """Say whether a baseline is told."""
+        return (self.baseline, self.baseline_squares, self.products) != (0, 0, 0)
 
 
 def read_table(content: bytes, site: str, plan: Plan) -> tuple[Row, ...]:
@@ -67,7 +82,12 @@ def read_table(content: bytes, site: str, plan: Plan) -> tuple[Row, ...]:
     TableTooSmallError
         If cells are of fewer people than the plan allows; none is told.
     """
-    rows = tuple(_rows(content, site, plan))
+    return checked(_lines(content, site), site, plan)
+
+
+def checked(lines: Iterable[list[str]], site: str, plan: Plan) -> tuple[Row, ...]:
+    """Return the rows of a table's lines below its header; raises as `read_table`."""
+    rows = tuple(_row(line, site, plan, place) for place, line in enumerate(lines, start=2))
     if not rows:
         raise TableInvalidError(site=site, where=_FILE, why=_EMPTY)
     seen: set[tuple[str, str, int, str]] = set()
@@ -82,7 +102,15 @@ def read_table(content: bytes, site: str, plan: Plan) -> tuple[Row, ...]:
     return rows
 
 
-def _rows(content: bytes, site: str, plan: Plan) -> Iterable[Row]:
+def as_csv(rows: Iterable[Row]) -> bytes:
+    """Return rows as the file that `read_table` reads."""
+    listed = list(rows)
+    names = (*COLUMNS, *BASELINE) if any(one.has_baseline for one in listed) else COLUMNS
+    lines = [[getattr(one, name) for name in names] for one in listed]
+    return "".join(",".join(map(str, line)) + "\n" for line in [names, *lines]).encode()
+
+
+def _lines(content: bytes, site: str) -> list[list[str]]:
     if len(content) > MAX_BYTES:
         raise TableInvalidError(site=site, where=_FILE, why=_LARGE)
     try:
@@ -92,16 +120,19 @@ def _rows(content: bytes, site: str, plan: Plan) -> Iterable[Row]:
         raise TableInvalidError(site=site, where=_FILE, why=_TEXT) from error
     if len(listed) > MAX_ROWS + 1:
         raise TableInvalidError(site=site, where=_FILE, why=_LARGE)
-    if not listed or tuple(name.strip() for name in listed[0]) != COLUMNS:
+    header = tuple(name.strip() for name in listed[0]) if listed else ()
+    if header not in (COLUMNS, (*COLUMNS, *BASELINE)):
         raise TableInvalidError(site=site, where=_FILE, why=_HEADER)
-    for place, line in enumerate(listed[1:], start=2):
-        yield _row(line, site, plan, place)
+    if any(len(line) != len(header) for line in listed[1:]):
+        raise TableInvalidError(site=site, where=_FILE, why=_HEADER)
+    return listed[1:]
 
 
 def _row(line: list[str], site: str, plan: Plan, place: int) -> Row:
-    if len(line) != len(COLUMNS):
+    if len(line) not in (len(COLUMNS), len(COLUMNS) + len(BASELINE)):
         raise TableInvalidError(site=site, where=_line(place), why=_HEADER)
-    said = {name: value.strip() for name, value in zip(COLUMNS, line, strict=True)}
+    said = dict.fromkeys(BASELINE, "0")
+    said |= {name: value.strip() for name, value in zip((*COLUMNS, *BASELINE), line, strict=False)}
     good = {
         "measure": said["measure"] in {one.id for one in plan.measures},
         "cluster": _CLUSTER.fullmatch(said["cluster"]) is not None,
@@ -110,6 +141,7 @@ def _row(line: list[str], site: str, plan: Plan, place: int) -> Row:
         "count": _is_count(said["count"]),
         "total": _is_number(said["total"]),
         "squares": _is_number(said["squares"]),
+        **{name: _is_number(said[name]) for name in BASELINE},
     }
     for name, holds in good.items():
         if not holds:
@@ -123,9 +155,12 @@ def _row(line: list[str], site: str, plan: Plan, place: int) -> Row:
         int(said["count"]),
         float(said["total"]),
         float(said["squares"]),
+        *(float(said[name]) for name in BASELINE),
     )
     if not _can_be(row):
         raise TableInvalidError(site=site, where=_line(place, "squares"), why=_WRONG["squares"])
+    if not _baseline_can_be(row):
+        raise TableInvalidError(site=site, where=_line(place, "products"), why=_WRONG["products"])
     return row
 
 
@@ -135,6 +170,19 @@ def _can_be(row: Row) -> bool:
         return row.total == 0 and row.squares == 0
     least = row.total**2 / row.count
     return row.squares >= least - 1e-9 * max(least, 1.0)
+
+
+def _baseline_can_be(row: Row) -> bool:
+    """Say whether values of x beside y have these sums: as y's, and by Cauchy and Schwarz."""
+    if row.count == 0:
+        return not row.has_baseline
+    least = row.baseline**2 / row.count
+    if row.baseline_squares < least - 1e-9 * max(least, 1.0):
+        return False
+    spread_x, spread_y = row.baseline_squares - least, row.squares - row.total**2 / row.count
+    joint = row.products - row.baseline * row.total / row.count
+    slack = 1e-9 * max(abs(row.products), row.baseline_squares, row.squares, 1.0)
+    return abs(joint) <= math.sqrt(max(spread_x, 0.0) * max(spread_y, 0.0)) + slack
 
 
 def _is_count(said: str) -> bool:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import httpx
 
 from federation.coordinator.home import CentreHome
-from federation.domain.ids import RunId, StudyId
+from federation.domain.ids import RunId, Sha256, StudyId
 from federation.errors import PlatformError
 from federation.errors.core import InvalidValueError
-from federation.evidence.canonical import canonical
+from federation.evidence.canonical import canonical, parse
+from federation.evidence.inclusion import ShownEntry, check_entry
 from federation.evidence.keyring import KeyRole, KnownKey
 from federation.evidence.model_version import ModelFile
 from federation.evidence.signing import Signer
@@ -26,6 +27,7 @@ from federation.evidence.verification import PublicKey
 from federation.operations.registry_client import RegistryClient
 from federation.privacy.bookkeeping import Bookkeeper
 from federation.privacy.events import PrivacyEvent
+from federation.storage import write_atomic
 from federation.wording import Language, Text
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from registry.roles import Author, Role
 
 _ADDRESS = "http://register.embedded"
+DOCUMENTS = "reports"
+"""The folder beside the models where documents lie that records name by digest."""
 
 
 def embedded_client(home: CentreHome) -> RegistryClient:
@@ -284,6 +288,18 @@ class RecordDesk:
             return False
         return canonical(said) == canonical(record.as_json())
 
+    def is_signed_entry(self, entry: str) -> bool:
+        """Say whether a version's record is signed and in the log, as a reader checks it."""
+        from registry.models.service import show
+
+        shown = show(self.records.store, entry)
+        record, place = parse(shown.record), shown.inclusion.as_json()
+        assert isinstance(record, dict)  # the register wrote it
+        read = ShownEntry(
+            shown.entry, record, shown.superseded_by, shown.envelope, place, shown.checkpoint
+        )
+        return check_entry(read, key=self.registrar.signer.public_key).failure is None
+
     def due_at(self, noun: str, id: str) -> tuple[tuple[datetime, str | None, Text], ...]:
         """Return what the register's clock will do of itself: when, which move, why."""
         from registry.nouns import noun_rules
@@ -298,6 +314,10 @@ class RecordDesk:
             if (at := rule.at(standing)) is not None
         ]
         return tuple(sorted(found, key=lambda one: one[0]))
+
+    def linking(self, noun: str, id: str, *, by: str) -> "Sequence[StoredRecord]":
+        """Return the records of a noun whose newest revision links to a record."""
+        return self.records.linking(noun, id, by=by)
 
     def completeness(self, dossier: str) -> "Completeness":
         """Return how a dossier stands now; raises if it, or its rule pack, is not there."""
@@ -322,6 +342,60 @@ class RecordDesk:
         from registry.certification.service import records_of
 
         return records_of(self.records.store, entry)
+
+    def export(self, entry: str, path: Path) -> Path:
+        """Write an entry's evidence bundle; raises as `export_bundle`."""
+        from registry.bundle import export
+
+        return export(self.registrar, entry, path)
+
+    def keep_document(self, content: bytes) -> Sha256:
+        """Keep what a record names by digest where the register's pages look for it."""
+        digest = Sha256.of(content)
+        folder = self.registrar.artefacts / DOCUMENTS
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(folder / f"{digest.hex}.json", content)
+        return digest
+
+    def study_report(self, record: "StoredRecord", language: Language) -> str:
+        """Return the report of an impact study as HTML, with its economics where they are kept.
+
+        Raises
+        ------
+        ReportDocumentError
+            If the kept economics cannot be read.
+        """
+        from registry.impact import NOUN
+        from registry.reports import impact_report
+        from registry.reports.checklists.answers import Study
+        from registry.reports.documents import read_economics
+
+        body = NOUN.of(record)
+        kept = self._document(body.economic.document if body.economic else None)
+        economics = None if kept is None else read_economics(kept)
+        return impact_report(Study(record.id, body, economics), language)
+
+    def dossier_report(self, record: "StoredRecord", language: Language) -> str:
+        """Return the state of a dossier as HTML."""
+        from registry.certification import NOUN
+        from registry.reports import dossier_report
+
+        found = self.completeness(record.id)
+        return dossier_report(record.id, NOUN.of(record), found, language)
+
+    def pdf(self, html: str) -> bytes:
+        """Return a report as PDF; raises `PdfMissingError` where that is not installed."""
+        from registry.reports import as_pdf
+
+        return as_pdf(html)
+
+    def _document(self, digest: str | None) -> bytes | None:
+        """Return a kept document, None where it is not kept or not the one that is named."""
+        if digest is None:
+            return None
+        path = self.registrar.artefacts / DOCUMENTS / f"{Sha256(digest).hex}.json"
+        content = path.read_bytes() if path.is_file() else b""
+        return content if Sha256.of(content) == digest else None
 
     def classify(self, parts: Sequence[str], plan: str | None) -> "Classified":
         """Return what a change of a version needs; raises if a part or the plan is unknown."""

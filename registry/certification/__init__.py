@@ -6,10 +6,10 @@ moves of a dossier; `documents` and `change_plans` are nouns of their own; `chan
 classifies a change of a licensed version; `routes` puts the questions behind HTTP.
 """
 
-from registry.certification import change_plans, documents
+from registry.certification import change_plans, documents, noun
 from registry.certification.noun import NOUN
 
 NOUNS = (NOUN, change_plans.NOUN, documents.NOUN)
-RULES = documents.RULES
+RULES = (*noun.RULES, *documents.RULES)
 
 __all__ = ["NOUN", "NOUNS", "RULES"]

@@ -148,9 +148,10 @@ def completeness(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """How one item stands, and which requirements that apply it is of a kind for."""
+    """How one item stands, in which state its record is, and which requirements it may answer."""
 
     status: Status
+    state: str
     answers: tuple[str, ...]
 
 
@@ -185,7 +186,8 @@ class _Desk:
             for one in self.pack.requirements
             if one.applies(device) and any(self._fits(item, need) for need in one.needs)
         )
-        return Judged(self._status(item), answers)
+        state = self.facts.get(item.id, UNKNOWN_ITEM).state
+        return Judged(self._status(item), state, answers)
 
     def _items(self, requirement: Requirement) -> list[Item]:
         named = {

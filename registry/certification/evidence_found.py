@@ -156,12 +156,14 @@ def _facts_of_signed(item: Item, dossier: Dossier, version: _Version) -> ItemFac
     signed = version.signed
     if signed is None:
         return ItemFacts(as_recorded=False, of_version=False)
+    if item.record != dossier.entry:
+        return ItemFacts(as_recorded=True, of_version=False)
     said = (item.sha256, item.signer, item.signed_at, item.log_index, item.revision)
     kept = (signed.digest, REGISTER, signed.created, version.log_index, 1)
     private = {one.site for one in signed.privacy if isinstance(one, PrivacyStatement)}
     return ItemFacts(
         as_recorded=said == kept,
-        of_version=item.record == dossier.entry,
+        of_version=True,
         state=signed.state,
         privacy=version.trained_at <= private,
     )

@@ -3,9 +3,11 @@
 C1 says it is complete, C2 signs it; both compute completeness anew. From then on only
 submissions and licence may be added, until the authority asks (C4) and the answer is
 checked and signed like the first (C5). C6 licenses, C7 refuses, C8 opens it again.
+`RULES` remind of a licence half a year before it expires.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from enum import Enum
 
 from federation.errors import PlatformError
@@ -18,13 +20,17 @@ from federation.evidence.canonical import canonical
 from federation.wording import Text
 from registry.certification.dossier import NAME, Dossier
 from registry.certification.evidence_found import DossierEvidence, collect
+from registry.datasets.fields import end_of
 from registry.records.moves import Case, Move, Moves, Seat
 from registry.records.ports import StoredRecord
 from registry.records.shapes import Noun
 from registry.roles import Role
+from registry.timers.due import Rule, Standing
 
 ADDED_LATER = frozenset({"submissions", "licence"})
 """What may be written into a dossier that was signed."""
+
+REMIND_BEFORE = timedelta(days=180)
 
 _SIGNS = frozenset({"C2", "C5"})
 
@@ -224,3 +230,15 @@ NOUN = Noun(
     ),
     evidence=collect,
 )
+
+
+def licence_ends(standing: Standing) -> datetime | None:
+    """Return when makers are reminded that a licence expires."""
+    licence = standing.record.body.get("licence")
+    return end_of(str(licence["expires"])) - REMIND_BEFORE if isinstance(licence, dict) else None
+
+
+_RENEW = Text(
+    en="the licence expires within 180 days, or has expired", zh="許可證將於 180 天內屆期或已屆期"
+)
+RULES = (Rule(NOUN, frozenset({DossierState.LICENSED.value}), None, licence_ends, _RENEW),)

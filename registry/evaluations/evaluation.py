@@ -157,7 +157,11 @@ class Exactness(Body):
 
 
 class Evaluation(OpenBody):
-    """One evaluation. `acceptance` says in writing why a missed threshold is accepted."""
+    """One evaluation. `acceptance` says in writing why a missed threshold is accepted.
+
+    `report` is the content id of the document of all figures (registry/reports); the
+    records of one run's dimensions name the same.
+    """
 
     entry: EntryId
     dimension: Dimension = Field(strict=False)
@@ -176,6 +180,7 @@ class Evaluation(OpenBody):
     disjointness: Digest | None = None
     passed: bool | None = None
     acceptance: Bilingual | None = None
+    report: Digest | None = None
     schema_: Literal["trifed.evaluation/1"] = Field(default="trifed.evaluation/1", alias="schema")
 
     @model_validator(mode="after")

@@ -13,10 +13,11 @@ from enum import Enum
 from federation.errors import PlatformError
 from federation.errors.evidence_nouns import BlindingError, StudyGuardError
 from federation.evidence.canonical import canonical
+from federation.impact.plan import RANDOMISED
 from federation.impact.protocol import unwritten
 from federation.wording import Text
 from registry.datasets.fields import end_of
-from registry.impact.study import NAME, RANDOMISED, ImpactStudy
+from registry.impact.study import NAME, ImpactStudy
 from registry.ports import Transaction
 from registry.records.moves import Case, Move, Moves, Seat
 from registry.records.ports import StoredRecord
@@ -86,7 +87,8 @@ _MODEL_CHANGED = Text(
     zh="經濟模型與資料鎖定前登錄者不同",
 )
 _WRITTEN = Text(
-    en="words of its own where the template's still stand", zh="計畫書內容(仍有範本文字)"
+    en="a written protocol: words of the template are still in it",
+    zh="填寫完成的計畫書(仍有範本文字)",
 )
 LOCKED_FIELDS = (
     "entry",

@@ -26,7 +26,6 @@ from registry.records.ports import Link
 from registry.records.shapes import Body
 
 NAME = "impact-study"
-RANDOMISED = frozenset({"individual-rct", "cluster-rct", "stepped-wedge"})
 
 
 class Pico(Body):

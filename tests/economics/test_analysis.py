@@ -187,3 +187,49 @@ def test_a_name_with_braces_is_only_a_name() -> None:
     with pytest.raises(ModelFileError) as refused:
         model('name = "reading with AI"', 'name = "usual {why} reading"\nextra = "{0}"')
     assert refused.value.say()
+
+
+WORKUP = "first = 4500, second = 600"
+IN_USD = 'first = 100, second = 20, currency = "USD", price_year = 2024'
+CONVERTED = """
+[conversion]
+source = "central bank, DGBAS"
+rates = { "USD 2024" = 32.0 }
+index = { "2024" = 100.0, "2026" = 104.0 }
+
+[budget]
+"""
+
+
+def test_costs_are_converted_where_the_file_says_how() -> None:
+    text = EXAMPLE.replace(WORKUP, IN_USD, 1).replace("[budget]", CONVERTED, 1)
+    found = read_model(text.encode(), counts_of)
+    cost = found.parameters["cost_workup"]
+    assert (cost.first, cost.second) == pytest.approx((100 * 32 * 1.04, 20 * 32 * 1.04))
+    assert "USD 2024 -> TWD 2026: central bank, DGBAS" in found.sources["cost_workup"]
+    assert found.parameters["cost_treated"] == model().parameters["cost_treated"]
+    assert found.digest != model().digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ('"USD 2024" = 32.0', '"EUR 2024" = 32.0', PriceBaseError),
+        ('"2026" = 104.0', '"2025" = 104.0', PriceBaseError),
+        ('"USD 2024" = 32.0', '"USD 2024" = -1.0', ModelFileError),
+        ('"USD 2024" = 32.0', '"dollars" = 32.0', ModelFileError),
+        ('law = "gamma", first = 100', 'law = "beta", first = 100', ModelValueError),
+    ],
+)
+def test_what_cannot_be_converted_is_refused(
+    old: str, new: str, error: type[PlatformError]
+) -> None:
+    text = EXAMPLE.replace(WORKUP, IN_USD, 1).replace("[budget]", CONVERTED, 1)
+    assert old in text
+    with pytest.raises(error):
+        read_model(text.replace(old, new, 1).encode(), counts_of)
+
+
+def test_a_digest_is_of_what_the_file_says() -> None:
+    assert read_model(f"# remark\n{EXAMPLE}".encode(), counts_of).digest == model().digest
+    assert model("cycles = 20", "cycles = 21").digest != model().digest

@@ -90,6 +90,14 @@ def test_the_order_of_hospitals_and_rows_changes_nothing() -> None:
     assert analyse(plan(), rows()) == analyse(plan(), rows()[::-1])
 
 
+def test_a_ratio_nobody_randomised_says_what_it_withstands() -> None:
+    cost = analyse(plan(), rows())[1]
+    assert cost.withstands is None
+    cohort = analyse(plan('"stepped-wedge"', '"matched-cohort"'), rows())[1]
+    least = 1 / cohort.high  # VanderWeele and Ding 2017: RR + sqrt(RR (RR - 1))
+    assert cohort.withstands == pytest.approx(least + (least * (least - 1)) ** 0.5)
+
+
 def test_a_series_is_of_months_before_and_after() -> None:
     text = """
 study = "its-1"

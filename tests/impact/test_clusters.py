@@ -128,6 +128,7 @@ def test_clusters_that_do_not_differ_have_no_variance_between() -> None:
     assert found.effect.value == pytest.approx(-1, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_as_often_as_it_says_with_few_clusters() -> None:
     held = 0
     for seed in range(120):

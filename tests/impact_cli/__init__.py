@@ -1,0 +1,1 @@
+"""Commands and operations of impact studies, dossiers and reimbursement."""

@@ -34,6 +34,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(built)
 
 
+CARRIED = {".toml", ".proto", ".py", ".html", ".css", ".svg"}
+
+
 @pytest.mark.slow
 def test_the_top_level_is_the_four_packages(wheel: zipfile.ZipFile) -> None:
     top = {name.partition("/")[0] for name in wheel.namelist()}
@@ -49,7 +52,7 @@ def test_data_files_travel_with_the_code(wheel: zipfile.ZipFile) -> None:
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.suffix in {".toml", ".proto", ".py", ".html", ".css", ".svg"} and "__pycache__" not in path.parts
+        if path.suffix in CARRIED and "__pycache__" not in path.parts
     }
 
     assert pages

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from federation.commands.rehearsal import Hospital, Plan, Rehearsal
-    from federation.operations.progress import Progress
 
 HELP = Text(
     en="Three hospital processes train one model under differential privacy, on this machine.",
@@ -40,6 +39,7 @@ INGESTED = Text(
     en="  {site}: {admitted} of {given} files admitted; kept out: {codes}",
     zh="  {site}:{given} 個檔案收錄 {admitted} 個;隔離:{codes}",
 )
+AT_WORK = Text(en="At work …", zh="進行中 …")
 DONE = Text(
     en="\nDone in {seconds:.0f} s: {done} of {asked} rounds, model {model}.",
     zh="\n完成,耗時 {seconds:.0f} 秒:{done}/{asked} 輪,模型 {model}。",
@@ -120,8 +120,9 @@ def demo(
 
 def _perform(plan: "Plan", console: "Console") -> dict[str, Any]:
     from federation.commands.chaos import Chaos
+    from federation.commands.following import result_of
     from federation.commands.live import LiveTable
-    from federation.commands.rehearsal import Rehearsal
+    from federation.commands.rehearsal import STUDY, Rehearsal
 
     started = time.monotonic()
     with Rehearsal(plan) as rehearsal:
@@ -140,66 +141,38 @@ def _perform(plan: "Plan", console: "Console") -> dict[str, Any]:
         study = rehearsal.start_study()
         chaos = Chaos(rehearsal, min(2, plan.rounds), partial(console.print, soft_wrap=True))
         with LiveTable(console, sites=names, rounds=plan.rounds) as table:
-            listeners = [table.tell, chaos.tell] if plan.chaos else [table.tell]
-            result = _follow(rehearsal, study, opened, listeners)
+            result = result_of(
+                study,
+                STUDY,
+                look=partial(_check, rehearsal, opened),
+                listeners=[table.tell, chaos.tell] if plan.chaos else [table.tell],
+            )
         if plan.chaos:
             result["chaos"] = chaos.as_json()
         for site in result["sites"]:
             site["pid"] = rehearsal.pid_of(site["site"])
         if result["registry"]["entry"]:
-            result["registry"]["bundle"] = str(_export(rehearsal, result["registry"]["entry"]))
+            _go_on(rehearsal, result, console)
     result["seconds"] = round(time.monotonic() - started, 1)
     return result
 
 
-def _follow(
-    rehearsal: "Rehearsal",
-    study: Any,
-    opened: Any,
-    listeners: "Sequence[Callable[[Progress], None]]",
-) -> dict[str, Any]:
-    """Show events until the launched study says its result, or something else ends first."""
-    import json
-    import queue
-    import threading
+def _go_on(rehearsal: "Rehearsal", result: dict[str, Any], console: "Console") -> None:
+    """Evaluate the version, study its impact, open its dossier; then export its bundle."""
+    from federation.commands.evidence_rehearsal.chapter import Chapter
 
-    from federation.commands.rehearsal import events_of
-    from federation.errors.machine import ProcessEndedError
+    entry, sites = result["registry"]["entry"], [site["site"] for site in result["sites"]]
+    chapter = Chapter(rehearsal, entry, sites, partial(console.print, soft_wrap=True))
+    with console.status(t(AT_WORK)):
+        result |= chapter.run()
+    result["registry"]["bundle"] = str(_export(rehearsal, entry))
 
-    lines: queue.Queue[Any] = queue.Queue()
 
-    def read() -> None:
-        for item in events_of(study):
-            lines.put(item)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    last = ""
-    while True:
-        try:
-            item = lines.get(timeout=0.25)
-        except queue.Empty:
-            rehearsal.check_running()
-            if opened.done():
-                opened.result()
-            continue
-        if item is None:
-            break
-        event, text = item
-        if event is None:
-            last = text
-        else:
-            for listener in listeners:
-                listener(event)
-    study.wait()
+def _check(rehearsal: "Rehearsal", opened: "Future[None]") -> None:
+    """Raise what ended a process, or what kept a hospital from being opened."""
+    rehearsal.check_running()
     if opened.done():
         opened.result()
-    if not last.startswith("{"):
-        raise ProcessEndedError(
-            process="study launch", status=study.returncode, log="logs/study.log"
-        )
-    result: dict[str, Any] = json.loads(last)
-    return result
 
 
 def _tell_ingested(console: "Console", hospital: "Hospital") -> None:
@@ -268,8 +241,15 @@ def _next_steps(result: dict[str, Any], plan: "Plan") -> None:
         (REGULATOR, f"registry show {result['registry']['entry']} --home {folder}/centre"),
         (HOSPITAL, f"node ledger show --home {folder}/hospitals/{site}"),
         (CENTRE, f"study show pneumonia-demo --home {folder}/centre"),
+        *_of_the_dossier(result, folder),
     ):
         typer.echo(f"  {set_cell_size(t(who), 10)} {trifed} {command}")
+
+
+def _of_the_dossier(result: dict[str, Any], folder: str) -> list[tuple[Text, str]]:
+    """Return how to read what the dossier lacks, if there is one."""
+    found = result["dossier"].get("id")
+    return [(CENTRE, f"dossier status {found} --home {folder}/centre")] if found else []
 
 
 def _command() -> str:

@@ -52,6 +52,7 @@ STAGES = {
     "paused": Text(en="Paused", zh="已暫停"),
     "recovering": Text(en="Going on after an interruption", zh="中斷後繼續執行"),
     "evaluating": Text(en="Evaluating on patients not trained on", zh="以未參與訓練的病人評估"),
+    "concluding": Text(en="Adding the sums up and deciding", zh="彙總並判定"),
     "registering": Text(en="Writing the registry entry", zh="寫入登錄項目"),
     "done": Text(en="Done", zh="完成"),
 }

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,22 +30,23 @@ from federation.errors.machine import (
     ProcessEndedError,
     StepFailedError,
 )
-from federation.operations.progress import Progress
 from federation.supervision.leash import leashed
 
 MARKER = ".trifed-demo"
 SITES = ("taipei", "taichung", "tainan", "hualien", "kaohsiung", "taoyuan")
 STUDY = StudyId("pneumonia-demo")
+COHORT = "chest-x-ray"
 PATIENTS = 180
-PATIENTS_OF_THE_STRICT = 30
+PATIENTS_OF_THE_STRICT = 60
+HELDOUT = 0.4
+"""Of each hospital's patients: so many that an evaluation may show its counts."""
+
 STRICTER = 8.0
 """How many times less epsilon than asked the hospital allows that says no."""
 EPSILON_ALLOWED = 8.0
 POLICY_LINE = f"largest_epsilon = {EPSILON_ALLOWED}"
 STOP_S = 8.0
 READY_S = 90.0
-
-Told = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +148,23 @@ class Rehearsal:
         file = self.plan.workdir / "study.toml"
         file.write_text(self._study_text(), encoding="utf-8")
         submit(CentreHome.open(self.centre), read_study_file(file, now=_now()))
+        return self.launch(STUDY)
+
+    def launch(self, study: StudyId) -> subprocess.Popen[str]:
+        """Launch a study that the centre keeps: a process that writes one JSON line per event."""
         self._await(self.centre / "run" / "centre.json", "centre")
         log = self._log("study")
-        with log.open("ab") as errors:
+        with self._starting, log.open("ab") as errors:
+            self._check_not_over("study")
             process = subprocess.Popen(
-                leashed(_trifed("study", "launch", STUDY, "--home", str(self.centre), "--events")),
+                leashed(_trifed("study", "launch", study, "--home", str(self.centre), "--events")),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
                 encoding="utf-8",
                 env=settings.child_environment(),
             )
-        self._processes.append(("study", process, log))  # type: ignore[arg-type]
+            self._commands.append(process)
         return process
 
     def open_hospitals(self, told: Callable[[Hospital], None]) -> "Future[None]":
@@ -189,7 +195,7 @@ class Rehearsal:
             Naming the process and its log.
         """
         for name, process, log in self._processes:
-            if name != "study" and process.poll() is not None:
+            if process.poll() is not None:
                 raise ProcessEndedError(process=name, status=process.returncode, log=_relative(log))
 
     def _place_of(self, name: str) -> int:
@@ -222,8 +228,12 @@ class Rehearsal:
             hospital.process = self._start(
                 f"node {hospital.site}", "node", "serve", "--home", str(hospital.home)
             )
+        self.approve_everywhere(STUDY)
+
+    def approve_everywhere(self, study: StudyId) -> None:
+        """Sign every hospital's decision on a study, as its data officer, when it arrives."""
         for hospital in self.hospitals:
-            self._approve(hospital)
+            self._approve(hospital, study)
 
     def _make_files(self) -> None:
         from clients.data.phantoms import generate
@@ -249,20 +259,20 @@ class Rehearsal:
             *("node", "ingest", str(hospital.files), "--home", str(hospital.home)),
         )
 
-    def _approve(self, hospital: Hospital) -> None:
+    def _approve(self, hospital: Hospital, study: StudyId) -> None:
         from clients.decide import approve_study, refuse_study
         from clients.home import NodeHome
         from federation.errors.approval import PolicyRefusedError
 
-        proposal = hospital.home / "proposals" / f"{STUDY}.json"
+        proposal = hospital.home / "proposals" / f"{study}.json"
         self._await(proposal, f"node {hospital.site}")
         node = NodeHome.open(hospital.home)
         try:
-            approve_study(node, STUDY, now=_now())
+            approve_study(node, study, now=_now())
         except PolicyRefusedError as error:
             if not hospital.is_strict:
                 raise
-            refuse_study(node, STUDY, reason=str(error.values["reasons"]), now=_now())
+            refuse_study(node, study, reason=str(error.values["reasons"]), now=_now())
 
     def _ask(self, step: str, *arguments: str) -> dict[str, Any]:
         with self._starting:
@@ -308,7 +318,7 @@ class Rehearsal:
                 'title = "Pneumonia on chest X-rays (demo)"',
                 'purpose = "medical-care"',
                 f'recipe = "{self.plan.recipe}"',
-                'cohort = "chest-x-ray"',
+                f'cohort = "{COHORT}"',
                 f"expires = {expires}",
                 "seed = 2026",
                 "[sites]",
@@ -322,7 +332,7 @@ class Rehearsal:
                 "delta = 1e-3",
                 "clip_norm = 1.0",
                 "[evaluation]",
-                "heldout_fraction = 0.3",
+                f"heldout_fraction = {HELDOUT}",
                 "",
             ]
         )
@@ -440,11 +450,3 @@ def _relative(path: Path) -> str:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def events_of(process: subprocess.Popen[str]) -> Iterator[tuple[Progress | None, str]]:
-    """Yield each line of a launched study as event and text; the last line is the result."""
-    if process.stdout is None:
-        return
-    for line in process.stdout:
-        yield Progress.from_line(line), line

@@ -57,9 +57,7 @@ class EvaluationPlanError(PlatformError):
     """An evaluation cannot be planned as asked."""
 
     code = "TF893"
-    what = Text(
-        en="This evaluation cannot be planned: {why}.", zh="無法規劃此評估:{why}。"
-    )
+    what = Text(en="This evaluation cannot be planned: {why}.", zh="無法規劃此評估:{why}。")
     next_step = Text(
         en="Correct the plan; see docs/evaluate.md.", zh="請修正計畫;見 docs/evaluate.md。"
     )

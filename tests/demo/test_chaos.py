@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo.test_demo import answer, running_in, trifed
+from tests.demo.test_demo import STEPS, answer, running_in, trifed
 
 ROUNDS = 3
 SITES = 2
@@ -27,5 +27,5 @@ def test_a_centre_that_is_killed_goes_on_and_nobody_pays_twice(tmp_path: Path) -
         home = f"{workdir}/hospitals/{site['site']}"
         (book,) = answer("node", "ledger", "show", "--home", home)
         kinds = [entry["kind"] for entry in book["entries"]]
-        assert kinds == ["opened", *["reserved", "committed"] * ROUNDS]
+        assert kinds == ["opened", *["reserved", "committed"] * (ROUNDS + STEPS)]
     assert running_in(workdir) == []

@@ -17,6 +17,10 @@ import pytest
 from tests.registry.bundles import no_network
 
 ROUNDS = 3
+STEPS = 2
+"""Rounds of the evaluation of one version: prepare, and sum."""
+
+SETTLED = {"judged", "accepted"}
 LIMIT_S = 900
 
 
@@ -81,7 +85,8 @@ def test_the_hospital_whose_policy_says_no_refused_and_the_others_went_on(
     assert "epsilon 8.0 is more than 1.0" in refusal["what"]
     assert refusal["site"] not in {site["site"] for site in result["sites"]}
     home = f"{workdir}/hospitals/hualien"
-    assert answer("node", "ledger", "show", "--home", home) == []
+    (book,) = answer("node", "ledger", "show", "--home", home)
+    assert book["epsilon"] == 0, "it evaluated, which costs nothing; it did not train"
     explained = answer("node", "policy", "explain", "pneumonia-demo", "--home", home)
     assert "epsilon" in json.dumps(explained)
 
@@ -132,7 +137,7 @@ def test_the_hospitals_books_say_the_same(result: dict[str, Any], workdir: Path)
         home = f"{workdir}/hospitals/{site['site']}"
         (book,) = answer("node", "ledger", "show", "--home", home)
         kinds = [entry["kind"] for entry in book["entries"]]
-        assert kinds == ["opened", *["reserved", "committed"] * ROUNDS]
+        assert kinds == ["opened", *["reserved", "committed"] * (ROUNDS + STEPS)]
         assert book["epsilon"] == pytest.approx(site["epsilon"])
 
 
@@ -176,6 +181,69 @@ def test_the_bundle_verifies_in_an_empty_network_namespace_by_both_verifiers(
     ]
     assert json.loads(said[0]) == json.loads(said[1])
     assert json.loads(said[0])["verified"] is True and json.loads(said[0])["key_known"] is True
+
+
+def test_four_hospitals_evaluated_the_version_under_a_plan_that_was_logged_first(
+    result: dict[str, Any], workdir: Path
+) -> None:
+    found, home = result["evaluation"], f"{workdir}/centre"
+    plan = answer("evidence", "log", "show", str(found["log_index"]), "--home", home)
+    signed = {one["name"]: one["digest"]["sha256"] for one in plan["statement"]["subject"]}
+    record = f"{found['id']}.1.discrimination"
+    told = answer("registry", "record", "show", "evaluation", record, "--home", home)
+
+    assert f"sha256:{signed['protocol/' + found['id']]}" == found["protocol"]
+    assert told["body"]["protocol_hash"] == found["protocol"]
+    assert told["log_index"] > found["log_index"]
+    assert sorted(told["body"]["sites"]) == ["hualien", "taichung", "tainan", "taipei"]
+    low, high = found["auroc"]["interval"]
+    assert low <= found["auroc"]["value"] <= high
+    assert found["cases"] >= 200
+    assert found["records"]["discrimination"] in SETTLED
+
+
+def test_the_rehearsed_study_is_reported_with_its_cost_effectiveness_plane(
+    result: dict[str, Any],
+) -> None:
+    found = result["impact"]
+    first = found["results"][0]
+
+    assert found["state"] == "reported" and found["invented"] is True
+    assert (first["measure"], first["confirmed"]) == ("turnaround", True)
+    if result["evaluation"]["records"]["operating-point"] in SETTLED:
+        assert found["costs"]["evaluations"] == [f"{result['evaluation']['id']}.1.operating-point"]
+        names = {Path(path).name for path in found["figures"]}
+        assert {"plane.en.svg", "plane.zh-Hant-TW.svg"} <= names
+        assert all(Path(path).read_bytes().startswith(b"<") for path in found["figures"])
+    else:
+        assert found["costs"] is None, "counts that are hidden or missed cost nothing"
+
+
+def test_the_dossier_says_how_complete_it_is_and_what_is_missing(
+    result: dict[str, Any], workdir: Path
+) -> None:
+    found, home = result["dossier"], f"{workdir}/centre"
+    status = answer("dossier", "status", found["id"], "--home", home)
+    words = trifed("dossier", "status", found["id"], "--home", home).stdout
+
+    told = found["completeness"]
+    assert (status["met"], status["applicable"]) == (told["met"], told["applicable"])
+    assert 0 < told["met"] < told["applicable"]
+    assert "a confirmed document (risk-management) is missing" in words
+
+
+def test_all_of_it_is_in_the_log_as_it_was_signed(result: dict[str, Any], workdir: Path) -> None:
+    home = f"{workdir}/centre"
+    audited = answer("evidence", "log", "audit", "--home", home)
+    assert audited["records"] >= 30
+
+    for noun, record in (
+        ("impact-study", result["impact"]["id"]),
+        ("certification-dossier", result["dossier"]["id"]),
+    ):
+        told = answer("registry", "record", "show", noun, record, "--home", home)
+        entry = answer("evidence", "log", "show", str(told["log_index"]), "--home", home)
+        assert record in json.dumps(entry["statement"])
 
 
 def test_planted_names_are_in_no_file_of_the_node(result: dict[str, Any], workdir: Path) -> None:

@@ -46,6 +46,7 @@ from benchmarks.report import report
 from federation.domain.ids import Sha256
 from federation.evidence.canonical import canonical
 from federation.evidence.model_version import Bilingual, Candidate, Record
+from federation.evidence.statements import Subject
 from registry.evidence.service import append, prove_growth, prove_inclusion, seal
 from registry.models.cards import version_noun
 from registry.models.routes import model_routes
@@ -55,7 +56,8 @@ from registry.records.routes import record_routes
 from registry.records.service import Records
 from registry.roles import Author, Role
 from tests.postgres import Server, _as_user, _program
-from tests.registry.builders import SITES, Centre, facts, make_centre, update
+from tests.registry.builders import SITES, Centre, facts, make_centre
+from tests.registry.bundles import a_report, statements
 
 BATCH = 1000
 SEED = 20261122
@@ -144,13 +146,17 @@ def proofs(store: Store, entries: int, tries: int) -> dict[str, float]:
 
 def the_bundled(centre: Centre) -> str:
     """Register an entry with a hundred statements behind it; return its id."""
-    statements = [
-        {"site": site, "kind": "update", "envelope": update(centre, site, local_loss=number)}
-        for number in range(33)
+    model = Subject("model/cxr-2026.1/1", Sha256.of(b"the model before round 1"))
+    more = [
+        {
+            "site": site,
+            "kind": "update",
+            "envelope": a_report(centre, site, model=model, local_loss=number),
+        }
+        for number in range(30)
         for site in SITES
     ]
-    given = facts(centre)
-    given["statements"] = [*given["statements"], *statements]  # type: ignore[misc]
+    given = facts(centre, statements=[*statements(centre), *more])
     stored, _ = centre.registrar.register(Candidate.from_json(canonical(given)), actor="centre")
     return stored.entry
 

@@ -9,6 +9,7 @@
 4. Witnesses' signatures: each fits its checkpoint under a key the witness had.
 5. The audit trail: unbroken, and one event for every version, revision, co-signature
    and growth of the log.
+6. Accounts: each is as the trail says, none is missing, put back or made by hand.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,7 @@ from federation.evidence.model_version import Candidate, LoggedStatement, Record
 from federation.evidence.statements import PredicateType
 from federation.evidence.verification import PublicKey, verify_envelope
 from federation.evidence.witness import cosigners, with_cosignatures
+from registry.accounts.checks import verify_accounts
 from registry.audit.kinds import LogKind
 from registry.audit.service import verify_trail
 from registry.evidence.checks import VerifiedLog, verify_log
@@ -46,6 +48,7 @@ class Audited:
     events: int
     records: int = 0
     cosignatures: int = 0
+    accounts: int = 0
 
     def as_json(self) -> dict[str, int]:
         """Return the counts as JSON."""
@@ -56,6 +59,7 @@ class Audited:
             "events": self.events,
             "records": self.records,
             "cosignatures": self.cosignatures,
+            "accounts": self.accounts,
         }
 
 
@@ -94,8 +98,15 @@ def audit_log(
         events = verify_trail(transaction.audit, key=key)
         _verify_events(versions, records, events)
         _verify_log_events(log, cosignatures, events)
+        accounts = verify_accounts(transaction.accounts, events)
     return Audited(
-        log.size, len(log.sizes), len(versions), len(events), len(records), len(cosignatures)
+        log.size,
+        len(log.sizes),
+        len(versions),
+        len(events),
+        len(records),
+        len(cosignatures),
+        accounts,
     )
 
 

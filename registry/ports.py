@@ -6,6 +6,7 @@ and audit event through it; leaving the block commits all of them or none.
 suite (tests/registry/test_store.py).
 """
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,6 +22,23 @@ class WriteConflict(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class AccountRow:
+    """Something kept of an account, its seal not checked: kind, key, whose, and what (JSON)."""
+
+    kind: str
+    key: str
+    owner: str
+    content: str
+
+
+class AccountRows(Protocol):
+    """What is kept of accounts, for whoever audits the register without the accounts' key."""
+
+    def rows(self, *kinds: str) -> Iterator[AccountRow]:
+        """Return the rows of some kinds, as they lie."""
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """The nouns as seen inside one transaction."""
 
@@ -28,6 +46,7 @@ class Transaction:
     log: EvidenceLog
     audit: AuditTrail
     records: RecordStore
+    accounts: AccountRows
 
 
 class Store(Protocol):

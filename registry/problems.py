@@ -46,6 +46,7 @@ from federation.errors.registry import (
     SignatureRefusedError,
     StaleRecordError,
 )
+from federation.errors.reports import PdfMissingError, ReportMissingError
 from federation.wording import Language, Text
 
 MEDIA_TYPE = "application/problem+json"
@@ -60,6 +61,8 @@ STATUS: dict[type[PlatformError], HTTPStatus] = {
     LogTamperedError: HTTPStatus.INTERNAL_SERVER_ERROR,
     RegisterDatabaseError: HTTPStatus.INTERNAL_SERVER_ERROR,
     RecordNotFoundError: HTTPStatus.NOT_FOUND,
+    ReportMissingError: HTTPStatus.NOT_FOUND,
+    PdfMissingError: HTTPStatus.SERVICE_UNAVAILABLE,
     StaleRecordError: HTTPStatus.CONFLICT,
     MoveNotListedError: HTTPStatus.FORBIDDEN,
     SeparationError: HTTPStatus.FORBIDDEN,
@@ -160,6 +163,11 @@ class RequestLimit:
         if self._declared(scope) > self._limit:
             await answer(RequestTooLargeError(limit=self._limit))(scope, receive, send)
             return
+        if _has_two_lengths(scope):
+            refusal = answer(RequestInvalidError(why="its length is said twice"))
+            refusal.headers["Connection"] = "close"
+            await refusal(scope, receive, send)
+            return
         await self._app(scope, self._counted(receive), send)
 
     def _declared(self, scope: Scope) -> int:
@@ -178,6 +186,12 @@ class RequestLimit:
             return message
 
         return counted
+
+
+def _has_two_lengths(scope: Scope) -> bool:
+    """Say whether a request could end at two places (RFC 9112, 6.1): a way to hide one in it."""
+    names = [name for name, _ in scope["headers"]]
+    return b"transfer-encoding" in names and b"content-length" in names
 
 
 class Guard:

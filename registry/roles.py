@@ -17,10 +17,11 @@ from enum import Enum
 
 from federation.errors.core import InvalidValueError
 from federation.errors.registry import SeparationError
+from federation.evidence.characters import UNSEEN
 from federation.wording import Text
 
 _PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,79}")
-_ORGANISATION = re.compile(r"[^\x00-\x1f]{1,120}")
+_ORGANISATION = re.compile(f"[^\x00-\x1f{UNSEEN}]{{1,120}}")
 
 
 class Role(Enum):

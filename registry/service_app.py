@@ -25,7 +25,6 @@ from federation.errors.registry import EntryNotFoundError
 from federation.evidence.keyring import KnownKey
 from federation.evidence.model_version import Candidate
 from federation.evidence.signing import Signer
-from registry.accounts.ports import caller_of
 from registry.accounts.routes import account_routes
 from registry.accounts.service import Accounts
 from registry.api.access import Access, author_of
@@ -40,8 +39,6 @@ from registry.models.ports import StoredVersion
 from registry.models.routes import model_routes
 from registry.models.service import Registrar, find
 from registry.models.trust import RetiredKey, no_retired_keys
-from registry.models.version_card import NAME as VERSION
-from registry.pages.visibility import is_public
 from registry.problems import (
     Guard,
     RequestLimit,
@@ -181,7 +178,7 @@ def served_app(served: Served) -> FastAPI:
     seen = served.seen(named)
     routers, pages = _routers(served, named, seen), served.pages(seen, seen.nouns)
     rules = all_rules(named, _places(routers)) | page_rules(_places([pages]), served.public_pages)
-    guards = (Access(rules), _Entries(served.registrar), _Summaries(seen, named))
+    guards = (Access(rules), _Entries(served.registrar, seen), _Summaries(seen, named))
     app = _app(*(Depends(guard) for guard in guards))
     app.state.rules = rules
     for router in (*routers, pages):
@@ -230,10 +227,11 @@ class _ForCallers(Registrar):
 
 
 class _Entries:
-    """Let those who are not known see only the entries that are on the public register."""
+    """Let everybody see only the entries that they may know of."""
 
-    def __init__(self, registrar: Registrar) -> None:
+    def __init__(self, registrar: Registrar, seen: SeenRecords) -> None:
         self._registrar = registrar
+        self._seen = seen
 
     def __call__(self, request: Request) -> None:
         """Return if the entry asked for, if any, may be shown.
@@ -244,13 +242,12 @@ class _Entries:
             If it is hidden, or if there is none: the two are told alike.
         """
         route = getattr(request.scope.get("route"), "path", "")
-        if route != "/v1/model-versions/{entry}" or caller_of(request).is_known:
+        if route != "/v1/model-versions/{entry}":
             return
         asked = request.path_params["entry"]
         with self._registrar.store.reading() as transaction:
-            stored = find(transaction.models, asked)
-            history = transaction.records.history(VERSION, stored.entry)
-        if not is_public(history):
+            entry = find(transaction.models, asked).entry
+        if not self._seen.sees_entry(entry):
             raise EntryNotFoundError(asked=asked)
 
 

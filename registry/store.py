@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from federation.errors.registry import RegisterDatabaseError
+from federation.errors.registry import RegisterDatabaseError, RequestInvalidError
+from registry.accounts.rows import SqlAccountRows
 from registry.audit.tables import SqlAuditTrail
 from registry.evidence.tables import ENTRIES, SqlEvidenceLog
 from registry.migrations import bring_up_to_date
@@ -68,6 +69,8 @@ class SqlStore:
                     yield connection
                     if not writing:
                         transaction.rollback()
+        except DataError as error:
+            raise RequestInvalidError(why="text or a number that no record can hold") from error
         except DBAPIError as error:
             if _is_conflict(error):
                 raise WriteConflict from error
@@ -95,6 +98,7 @@ def _nouns(connection: Connection) -> Transaction:
         SqlEvidenceLog(connection),
         SqlAuditTrail(connection),
         SqlRecords(connection),
+        SqlAccountRows(connection),
     )
 
 

@@ -67,6 +67,11 @@ class _Member:
         return self.start + len(self.local)
 
 
+def is_member_name(name: str) -> bool:
+    """Say whether a member may have this name; such a name is also safe to show."""
+    return _NAME.fullmatch(name) is not None
+
+
 def write_archive(file: IO[bytes], members: Mapping[str, Content]) -> None:
     """Write the members, in name order; a path stands for the file's content.
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
 from federation.errors.registry import BundleItemError
-from federation.evidence.archive import Archive, open_archive
+from federation.evidence.archive import Archive, is_member_name, open_archive
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.certificates import (
     CertifiedKey,
@@ -270,7 +270,10 @@ def _verified_manifest(archive: Archive, root: PublicKey, checks: Checks) -> dic
 def _manifest(raw: object) -> tuple[dict[str, object], dict[str, object]]:
     match raw:
         case {"schema": str(schema), "entry": _, "members": dict(members), **rest} if (
-            not rest and schema == BUNDLE_SCHEMA and isinstance(raw, dict)
+            not rest
+            and schema == BUNDLE_SCHEMA
+            and isinstance(raw, dict)
+            and all(is_member_name(name) for name in members)
         ):
             return raw, members
     raise ValueError("not a manifest")

@@ -157,7 +157,10 @@ def verify_chain(content: bytes, root: bytes) -> dict[int, CertifiedKey]:
             raise CertificateRefusedError(what=_CHAIN)
         for one in found[1:]:
             one.verify_directly_issued_by(issuer)
-        return {one.serial_number: _certified(one) for one in found[1:]}
+        by_serial = {one.serial_number: _certified(one) for one in found[1:]}
+        if len(by_serial) != len(found) - 1:
+            raise CertificateRefusedError(what=_CHAIN)
+        return by_serial
     except (*_UNFIT, x509.ExtensionNotFound) as error:
         raise CertificateRefusedError(what=_CHAIN) from error
 

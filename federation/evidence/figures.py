@@ -1,10 +1,12 @@
 """Hold the figures of a record against what its sites signed of them.
 
 The registry does so before it signs a record (`registry.models.checks`); a reader of a
-bundle does it again, without trust in the registry. Said of each site: rounds, patients
-and data of its newest update; the privacy it computed, and that its approval allowed
-it; its metrics; that its privacy book and audit log only grew. Said of each round: that
-every site had the same model before it. What a report leaves out is not compared.
+bundle does it again, without trust in the registry. Said of each site: that it approved
+the study and sent updates, and evaluated where metrics of it are shown: a figure of a
+site that signed nothing is no evidence; rounds, patients and data of its newest update;
+the privacy it computed, and that its approval allowed it; its metrics; that its privacy
+book and audit log only grew. Said of each round: that every site had the same model
+before it. Of the mechanism, what a report leaves out is not compared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,12 +56,16 @@ def figures(record: Record, said: Sequence[Said]) -> Iterator[Figure]:
     ValueError, KeyError, TypeError, AttributeError
         If a report does not have the form that a figure can be compared with.
     """
-    for site in sorted(part.site for part in record.participants):
-        mine = sorted((one for one in said if one.site == site), key=lambda one: one.order)
+    sites = sorted(part.site for part in record.participants)
+    yield "participants", len(set(sites)) == len(sites)
+    yield "privacy", sorted(one.site for one in record.privacy) == sites
+    for site in sites:
+        mine = _by(site, said)
         yield from _training(record, site, _of(mine, PredicateType.UPDATE))
-        yield from _metrics(record, site, _of(mine, PredicateType.EVALUATION))
         yield from _approval(record, site, _of(mine, PredicateType.APPROVAL))
         yield f"books.{site}", _is_one_book(one.predicate.get("heads") for one in mine)
+    for site in sorted({*sites, *(metric.site for metric in record.evaluations)}):
+        yield from _metrics(record, site, _of(_by(site, said), PredicateType.EVALUATION))
     yield from _models(record, said)
     for pooled in record.pooled:
         counts = [metric.n for metric in record.evaluations if metric.name == pooled.name]
@@ -76,6 +82,10 @@ def judged(record: Record, said: Iterable[Said]) -> set[Sha256]:
     }
 
 
+def _by(site: str, said: Iterable[Said]) -> list[Said]:
+    return sorted((one for one in said if one.site == site), key=lambda one: one.order)
+
+
 def _of(mine: Iterable[Said], kind: PredicateType) -> list[Mapping[str, Any]]:
     return [one.predicate for one in mine if one.kind is kind]
 
@@ -83,25 +93,24 @@ def _of(mine: Iterable[Said], kind: PredicateType) -> list[Mapping[str, Any]]:
 def _training(record: Record, site: str, trained: list[Mapping[str, Any]]) -> Iterator[Figure]:
     part = next(part for part in record.participants if part.site == site)
     done = {one.get("round") for one in trained}
+    yield f"participants.{site}.signed", bool(trained)
     yield f"participants.{site}.rounds", len(done) <= part.rounds <= record.rounds.done
     for report in [one["report"] for one in trained[-1:]]:
-        count = report.get("patients", part.patients)
-        yield f"participants.{site}.patients", part.patients in (count, None)
-        same = report.get("dataset_digest", part.dataset_digest) == part.dataset_digest
+        yield f"participants.{site}.patients", part.patients in (report.get("patients"), None)
+        same = report.get("dataset_digest") == part.dataset_digest
         yield f"participants.{site}.dataset_digest", same
         stated = _privacy(record, site)
+        yield f"privacy.{site}.signed", stated is None or "epsilon" in report
         for name in COMPARED:
             value = getattr(stated, name, None)
             yield f"privacy.{site}.{name}", report.get(name, value) == value
 
 
 def _metrics(record: Record, site: str, judged: list[Mapping[str, Any]]) -> Iterator[Figure]:
+    listed = [metric for metric in record.evaluations if metric.site == site]
+    shown = {metric.name: (metric.value, metric.low, metric.high, metric.n) for metric in listed}
+    yield f"evaluations.{site}.signed", len(shown) == len(listed) and bool(judged or not listed)
     for report in [one["report"] for one in judged[-1:]]:
-        shown = {
-            metric.name: (metric.value, metric.low, metric.high, metric.n)
-            for metric in record.evaluations
-            if metric.site == site
-        }
         signed = {
             one["name"]: tuple(one.get(key) for key in ("value", "low", "high", "n"))
             for one in report.get("metrics") or []
@@ -112,6 +121,7 @@ def _metrics(record: Record, site: str, judged: list[Mapping[str, Any]]) -> Iter
 def _approval(record: Record, site: str, approved: list[Mapping[str, Any]]) -> Iterator[Figure]:
     stated = _privacy(record, site)
     spent = stated.epsilon if stated else 0
+    yield f"approvals.{site}", bool(approved)
     for one in approved:
         allowed = one.get("epsilon")
         yield f"privacy.{site}.approved", allowed is None or spent <= allowed

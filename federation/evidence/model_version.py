@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from federation.domain.ids import RunId, Sha256, SiteId, StudyId
 from federation.errors.registry import RecordInvalidError
 from federation.evidence.canonical import canonical, digest_of, parse
+from federation.evidence.characters import UNSEEN
 
 SMALL_CELL = 10
 MAX_STATEMENTS = 2000  # so that the signed record stays below the 1 MiB of an envelope
@@ -23,7 +24,9 @@ _StudyId = Annotated[str, Field(pattern=rf"^(?:{StudyId.pattern.pattern})$")]
 _RunId = Annotated[str, Field(pattern=rf"^(?:{RunId.pattern.pattern})$")]
 _SiteId = Annotated[str, Field(pattern=rf"^(?:{SiteId.pattern.pattern})$")]
 Digest = Annotated[str, Field(pattern=rf"^{Sha256.pattern.pattern}$")]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+Line = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=f"^[^\x00-\x1f{UNSEEN}]+$")
+]
 Paragraph = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -55,8 +55,13 @@ SIGNERS = {"proposal": "centre", "training-run": "centre", "approval": "officer"
 SIGNERS |= dict.fromkeys(["dataset-card", "update", "evaluation", "ledger"], "node")
 OF_RUN = {"update", "evaluation", "ledger", "training-run"}
 OF_STUDY = {"update", "evaluation", "training-run", "approval", "proposal"}
+OWNER = re.compile(
+    "trifed://person/.*|trifed://key/(-|[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?)/(centre|node|officer)"
+)
 COMPARED = ("epsilon", "delta", "noise_multiplier", "clip_norm", "sample_rate")
 NAME = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,120}/){0,3}[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+END = 253_402_300_800  # seconds to the year 10000, which no calendar here has
+SIZE = re.compile("0|[1-9][0-9]{0,15}")
 LINE = re.compile("— ([^ +]+) ([A-Za-z0-9+/]+={0,2})")
 # fmt: off
 BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError,
@@ -89,6 +94,8 @@ WORDS = {
     "figure": ("it is not what the site signed", "與該院所簽署的內容不符"),
     "not-evidence": ("it does not list the evidence that is here", "未如實列出此處的證據"),
 }
+UNNAMED = ("This only shows that the bundle is whole: name the register's key with --root.\n",
+           "僅能證明證據包完整;請以 --root 指定登錄系統的金鑰。\n")
 # fmt: on
 
 
@@ -228,7 +235,10 @@ class Archive:
         need(length <= min(size, 2**24))
         header, found = parse(self.file.read(length)), hashlib.sha256()
         told = header.get("__metadata__", {}).get("trifed-manifest")
-        for name, _ in parse(told.encode()) if told else []:
+        listed = parse(told.encode()) if told else []
+        names = [name for name, _ in listed]
+        need(isinstance(listed, list) and len(set(names)) == len(names))
+        for name in names:
             start, end = header[name]["data_offsets"]
             need(0 <= start <= end <= size - 8 - length)
             self.file.seek(begin + 8 + length + start)
@@ -292,7 +302,8 @@ def signed(content: bytes, key: Key, kind: str) -> tuple[Any, dict[str, str]]:
 
 def hashes(path: list[str]) -> list[bytes]:
     """Return the steps of a proof."""
-    need(len(path) <= 128 and all(re.fullmatch("[0-9a-f]{64}", step) for step in path))
+    need(isinstance(path, list) and len(path) <= 128)
+    need(all(re.fullmatch("[0-9a-f]{64}", step) for step in path))
     return [bytes.fromhex(step) for step in path]
 
 
@@ -333,62 +344,76 @@ def grown(old: tuple[int, bytes], new: tuple[int, bytes], path: list[str]) -> No
     need(walk(place, last, rest, first, first) == (old[1], new[1]))
 
 
-def parts(note: str, name: str, key: Key, kind: bytes) -> tuple[str, bytes]:
-    """Return the text of a C2SP signed note, and what that name and key signed it with."""
+def parts(note: str, name: str, key: Key, kind: bytes) -> tuple[str, list[bytes]]:
+    """Return the text of a C2SP signed note, and all that name and key signed it with."""
     text, blank, block = note.rpartition("\n\n")
     need(len(note) <= 16_384 and blank and block.endswith("\n"))
     raw = key.public_bytes(forms.Encoding.Raw, forms.PublicFormat.Raw)
     hint = hashlib.sha256(name.encode() + b"\n" + kind + raw).digest()[:4]
     lines = [(m[1], unbase64(m[2])) for m in map(LINE.fullmatch, block[:-1].split("\n")) if m]
     need(len(lines) == block.count("\n"))
-    return text + "\n", next(mark[4:] for n, mark in lines if n == name and mark[:4] == hint)
+    found = [mark[4:] for n, mark in lines if n == name and mark[:4] == hint]
+    need(found)
+    return text + "\n", found
 
 
 def state(note: str, key: Key) -> tuple[int, bytes]:
     """Return size and root of the log that `key` signed (C2SP checkpoint)."""
     origin = f"trifed/{keyid(key)[7:23]}"
-    text, mark = parts(note, origin, key, b"\1")
-    key.verify(mark, text.encode())
+    text, marks = parts(note, origin, key, b"\1")
+    key.verify(marks[0], text.encode())
     said, size, root = text[:-1].split("\n")
-    need(said == origin and str(int(size)) == size and len(unbase64(root)) == 32)
+    need(said == origin and SIZE.fullmatch(size) and len(unbase64(root)) == 32)
     return int(size), unbase64(root)
 
 
 def cosigned(note: str, name: str, key: Key) -> None:
     """Break off unless the witness of that name and key co-signed the note (cosignature/v1)."""
-    text, mark = parts(note, name, key, b"\4")
-    time = int.from_bytes(mark[:8], "big")
-    key.verify(mark[8:], f"cosignature/v1\ntime {time}\n{text}".encode())
+    text, marks = parts(note, name, key, b"\4")
+    for mark in marks:
+        time = int.from_bytes(mark[:8], "big")
+        key.verify(mark[8:], f"cosignature/v1\ntime {time}\n{text}".encode())
+        need(time < END)
 
 
 def figures(record: Any, said: list[Any]) -> Iterator[tuple[str, bool]]:
     """Return each figure's place in the record, and whether it is what its site signed."""
     privacy = {one["site"]: one for one in record["privacy"]}
+    sites = sorted(part["site"] for part in record["participants"])
+    yield "participants", len(set(sites)) == len(sites)
+    yield "privacy", sorted(one["site"] for one in record["privacy"]) == sites
     for part in sorted(record["participants"], key=lambda part: part["site"]):
         site, stated = part["site"], privacy.get(part["site"], {})
         mine = sorted((one for one in said if one["site"] == site), key=order)
-        trained, judged, approved = (
+        trained, approved = (
             [one["predicate"] for one in mine if one["kind"] == kind]
-            for kind in ("update", "evaluation", "approval")
+            for kind in ("update", "approval")
         )
         done = {one.get("round") for one in trained}
+        yield f"participants.{site}.signed", bool(trained)
         yield f"participants.{site}.rounds", len(done) <= part["rounds"] <= record["rounds"]["done"]
         for report in [one["report"] for one in trained[-1:]]:
-            count = report.get("patients", part["patients"])
+            count = report.get("patients")
             yield f"participants.{site}.patients", part["patients"] in (count, None)
-            data = part["dataset_digest"]
-            yield f"participants.{site}.dataset_digest", report.get("dataset_digest", data) == data
+            same = report.get("dataset_digest") == part["dataset_digest"]
+            yield f"participants.{site}.dataset_digest", same
+            yield f"privacy.{site}.signed", "epsilon" in report or "epsilon" not in stated
             for name in COMPARED:
                 value = stated.get(name)
                 yield f"privacy.{site}.{name}", report.get(name, value) == value
-        for report in [one["report"] for one in judged[-1:]]:
-            shown = [one for one in record["evaluations"] if one["site"] == site]
-            yield f"evaluations.{site}", metrics(shown) == metrics(report.get("metrics") or [])
+        yield f"approvals.{site}", bool(approved)
         for one in approved:
             allowed, recipe = one.get("epsilon"), record["recipe"]["digest"]
             yield f"privacy.{site}.approved", allowed is None or stated.get("epsilon", 0) <= allowed
             yield f"recipe.{site}", one.get("recipe_digest", recipe) == recipe
         yield f"books.{site}", one_book([one["predicate"].get("heads") for one in mine])
+    for site in sorted({*sites, *(one["site"] for one in record["evaluations"])}):
+        listed = [one for one in record["evaluations"] if one["site"] == site]
+        judged = [one for one in said if (one["site"], one["kind"]) == (site, "evaluation")]
+        is_signed = len(metrics(listed)) == len(listed) and bool(judged or not listed)
+        yield f"evaluations.{site}.signed", is_signed
+        for report in [one["predicate"]["report"] for one in sorted(judged, key=order)[-1:]]:
+            yield f"evaluations.{site}", metrics(listed) == metrics(report.get("metrics") or [])
     seen: dict[Any, str] = {}
     for one in said:
         number = one["predicate"].get("round")
@@ -516,6 +541,7 @@ class Bundle:
             need(set(self.manifest) == {"schema", "entry", "members"})
             need(self.manifest["schema"] == "trifed.bundle/2")
             members = dict(self.manifest["members"].items())
+            need(all(map(NAME.fullmatch, members)))
         for name in archive.at:
             must(name in (MANIFEST, SIGNED_MANIFEST) or name in members, name, "extra")
         for name, digest in sorted(members.items()):
@@ -568,8 +594,10 @@ class Bundle:
         growth = parse(content)
         need(set(growth) == {"format", "checkpoint", "proofs"})
         need(growth["format"] == "trifed.growth/1" and note in (None, growth["checkpoint"]))
-        need(all(hashes(path) is not None for path in growth["proofs"].values()))
-        return growth["proofs"]
+        proofs = growth["proofs"]
+        need(len(proofs) <= 1000 and all(size != "0" and SIZE.fullmatch(size) for size in proofs))
+        need(all(hashes(path) is not None for path in proofs.values()))
+        return proofs
 
     def pinned(self, kept: bytes, proofs: Any) -> None:
         """Hold the log against a state that the reader kept: a note, or one with proofs to it."""
@@ -590,10 +618,12 @@ class Bundle:
             first, *issued = x509.load_pem_x509_certificates(chain)
             pems = [one.public_bytes(forms.Encoding.PEM) for one in (first, *issued)]
             need(first == self.issuer and b"".join(pems) == chain)
+            need(len({one.serial_number for one in issued}) == len(issued))
             for one in issued:
                 one.verify_directly_issued_by(self.issuer)
                 names = one.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
                 (uri,) = names.get_values_for_type(x509.UniformResourceIdentifier)
+                need(OWNER.fullmatch(uri))
                 self.certified.setdefault(keyid(key_of(one)), {})[uri] = one
         with self.check(REVOKED, "form"):
             listed = x509.load_pem_x509_crl(revoked)
@@ -694,6 +724,12 @@ def verified(file: IO[bytes], wanted: argparse.Namespace) -> dict[str, Any]:
     return found | {"key_known": known, "model_included": has_model}
 
 
+def shown(value: Any) -> str:
+    """Return what a bundle says in a form that cannot steer the reader's screen."""
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
+
+
 def main() -> int:
     """Verify, say so, and return the exit code."""
     ask = argparse.ArgumentParser(description="Verify an evidence bundle offline.")
@@ -716,11 +752,12 @@ def main() -> int:
     except (OSError, ValueError) as error:
         ask.error(str(error))
     if wanted.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print(json.dumps(report))
     elif report["verified"]:
-        print("OK", *(report[part] for part in ("checked", "entry", "model", "signed_by")))
+        print("OK", *(shown(report[part]) for part in ("checked", "entry", "model", "signed_by")))
+        print("" if wanted.root else UNNAMED[wanted.lang == "zh"], end="", file=sys.stderr)
     else:
-        print(f"{report['failure']['item']}: {report['failure']['what']}", file=sys.stderr)
+        print(f"{shown(report['failure']['item'])}: {report['failure']['what']}", file=sys.stderr)
     return 0 if report["verified"] else 1
 
 

@@ -37,7 +37,12 @@ def weights_digest(archive: Archive, name: str) -> Sha256 | None:
     found, listed = hashlib.sha256(), parse(told)
     if not isinstance(listed, list):
         raise ValueError("not a list of tensors")
-    for tensor, _shape in listed:
+    names = [name for name, _shape in listed]
+    if len(set(names)) != len(names):
+        raise ValueError("a tensor is listed twice")
+    for tensor in names:
         start, end = header[tensor]["data_offsets"]
+        if start < 0:
+            raise ValueError("a place outside the tensors")
         found.update(archive.part(name, begin + start, begin + end))
     return Sha256("sha256:" + found.hexdigest())

@@ -6,12 +6,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from federation.evidence.characters import UNSEEN
 from registry.accounts.ports import Scope
 from registry.roles import Author, Centre, Role
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,79}$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,120}$")]
+Line = Annotated[str, Field(pattern=f"^[^\x00-\x1f{UNSEEN}]{{1,120}}$")]
 
 
 class AccountState(Enum):

@@ -36,11 +36,14 @@ from registry.accounts.items import (
 from registry.accounts.passwords import Passwords, check_password
 from registry.accounts.sealing import new_secret
 from registry.accounts.tables import Books
-from registry.roles import CENTRE_OF, GRANTABLE, Author, Centre, Role
+from registry.roles import CENTRE_OF, CLOCK, GRANTABLE, Author, Centre, Role
 
 ENROLMENT_FOR = timedelta(hours=72)
 OPERATOR = "operator"
 """Who acts from the centre's own machine, as the audit trail calls them."""
+
+NO_PERSON = frozenset({OPERATOR, CLOCK.person, "centre", "register", "anonymous", "public"})
+"""What the audit trail and the records call those who have no account."""
 
 APPROVERS = frozenset(
     {
@@ -132,13 +135,14 @@ class People:
                 raise AccountMissingError(name=repr(name[:80]))
             is_person = found.kind is Kind.PERSON
             state = AccountState.INVITED if is_person else AccountState.ACTIVE
-            self.desk.note(books, AccountDeed.CONFIRMED, by=by.person, about=found.name)
-            return changed(books, found, state=state, confirmed_by=by.person)
+            new = changed(books, found, state=state, confirmed_by=by.person)
+            self._note(books, AccountDeed.CONFIRMED, new, by=by.person)
+            return new
 
         return self.desk.change(work)
 
     def invite_again(self, name: str) -> Invitation:
-        """Give a person a new enrolment: password, codes, passkeys and sessions are void."""
+        """Give a person a new enrolment: whatever they came in with before is void."""
 
         def work(books: Books) -> Invitation:
             found = account_there(books, name)
@@ -147,7 +151,7 @@ class People:
             _forget_means(books, found)
             blank = {"password": None, "seed": None, "state": AccountState.INVITED}
             new = changed(books, found, **blank)
-            self.desk.note(books, AccountDeed.INVITED, by=OPERATOR, about=new.name)
+            self._note(books, AccountDeed.INVITED, new, by=OPERATOR)
             return Invitation(new, self._enrolment(books, new))
 
         return self.desk.change(work)
@@ -197,7 +201,7 @@ class People:
             if step is None:
                 raise EnrolmentRefusedError()
             books.items.drop(item)
-            changed(
+            new = changed(
                 books,
                 account,
                 state=AccountState.ACTIVE,
@@ -205,7 +209,7 @@ class People:
                 seed=item.data,
                 last_step=step,
             )
-            self.desk.note(books, AccountDeed.ENROLLED, by=account.name, about=account.name)
+            self._note(books, AccountDeed.ENROLLED, new, by=account.name)
             return self._new_recovery_codes(books, account)
 
         return self.desk.change(work)
@@ -224,9 +228,10 @@ class People:
             if found.state is AccountState.SHUT:
                 raise AccountMissingError(name=repr(name[:80]))
             check_roles(Wanted(found.name, roles, found.organisation, found.centre, found.kind))
+            new = changed(books, found, roles=roles)
             deed, given = AccountDeed.ROLES_CHANGED, _names(roles)
-            self.desk.note(books, deed, by=OPERATOR, about=found.name, roles=given)
-            return changed(books, found, roles=roles)
+            self._note(books, deed, new, by=OPERATOR, roles=given)
+            return new
 
         return self.desk.change(work)
 
@@ -238,10 +243,10 @@ class People:
             if found.state is AccountState.SHUT:
                 return found
             _forget_means(books, found)
-            for kind in (TokenItem, CertificateItem, IdentityItem):
-                books.items.drop_of(kind, found.key)
-            self.desk.note(books, AccountDeed.SHUT, by=by, about=found.name)
-            return changed(books, found, state=AccountState.SHUT, password=None, seed=None)
+            books.items.drop_of(CertificateItem, found.key)
+            new = changed(books, found, state=AccountState.SHUT, password=None, seed=None)
+            self._note(books, AccountDeed.SHUT, new, by=by)
+            return new
 
         return self.desk.change(work)
 
@@ -256,6 +261,7 @@ class People:
             return account_there(books, name)
 
     def _add(self, wanted: Wanted, *, by: str, state: AccountState) -> Invitation:
+        check_name(wanted.name)
         check_roles(wanted)
         Author(wanted.name, next(iter(wanted.roles)), wanted.organisation, wanted.centre)
 
@@ -282,6 +288,13 @@ class People:
             return Invitation(account, self._enrolment(books, account) if is_person else None)
 
         return self.desk.change(work)
+
+    def _note(
+        self, books: Books, deed: AccountDeed, account: Account, *, by: str, **details: str
+    ) -> None:
+        """Write an audit event with the revision that it made (`registry.accounts.checks`)."""
+        revision = str(account.revision)
+        self.desk.note(books, deed, by=by, about=account.name, revision=revision, **details)
 
     def _enrolment(self, books: Books, account: Account) -> str:
         secret = new_secret()
@@ -318,6 +331,18 @@ class People:
         return codes
 
 
+def check_name(name: str) -> None:
+    """Return unless the audit trail calls something by this name that is no account.
+
+    Raises
+    ------
+    AccountTakenError
+        If it does.
+    """
+    if name.casefold() in NO_PERSON:
+        raise AccountTakenError(name=name)
+
+
 def check_roles(wanted: Wanted) -> None:
     """Return if one account may hold these roles.
 
@@ -340,7 +365,7 @@ def check_roles(wanted: Wanted) -> None:
 
 def _forget_means(books: Books, account: Account) -> None:
     """End the sessions of an account, and everything a person comes in with."""
-    for kind in (SessionItem, PasskeyItem, SecretItem):
+    for kind in (SessionItem, PasskeyItem, SecretItem, TokenItem, IdentityItem):
         books.items.drop_of(kind, account.key)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -153,8 +154,24 @@ def csrf_of(secret: str) -> str:
 
 
 def address_of(request: Request) -> str:
-    """Return the network address the request came from; headers that claim one are not read."""
-    return request.client.host if request.client else "unknown"
+    """Return the network the request came from; headers that claim one are not read."""
+    return network_of(request.client.host) if request.client else "unknown"
+
+
+def network_of(host: str) -> str:
+    """Return what counts as one address: of IPv6 the /64, for who has one has all of it.
+
+    An IPv4 address that is spelled as IPv6 (RFC 4291, 2.5.5.2) is that IPv4 address.
+    """
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address, 64), strict=False))
 
 
 def carry(response: Response, opened: Opened) -> None:

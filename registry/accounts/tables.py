@@ -10,36 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    LargeBinary,
-    Row,
-    String,
-    Table,
-    Text,
-    delete,
-    insert,
-    select,
-)
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from registry.accounts.items import Item
+from registry.accounts.rows import ITEMS
 from registry.accounts.sealing import Sealing
 from registry.audit.ports import AuditTrail
 from registry.audit.tables import SqlAuditTrail
-from registry.metadata import METADATA
 from registry.store import SqlStore
 
-ITEMS = Table(
-    "registry_access",
-    METADATA,
-    Column("kind", String(20), primary_key=True),
-    Column("key", String(120), primary_key=True),
-    Column("owner", String(120), nullable=False, index=True),
-    Column("ends", String(20), nullable=False, index=True),
-    Column("content", Text, nullable=False),
-    Column("seal", LargeBinary, nullable=False),
-)
 _NEVER = "9999"
 
 Kept = TypeVar("Kept", bound=Item)

@@ -11,7 +11,6 @@ Nothing is looked up for it, so the answer is the same whether a record exists o
 
 import hmac
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -105,7 +104,8 @@ def check_own_site(request: Request) -> None:
     if site is not None and site not in _OWN_SITE:
         raise ForeignFormError()
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    if origin is not None and origin != own:
         raise ForeignFormError()
 
 

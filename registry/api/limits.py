@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from federation.errors.access import TooManyRequestsError
 from federation.errors.registry import RequestTooLargeError
-from registry.accounts.ports import NOBODY, Caller
+from registry.accounts.ports import NOBODY, Caller, network_of
 from registry.problems import RequestLimit, answer
 
 MAX_BUCKETS = 20_000
@@ -70,7 +70,8 @@ class AddressLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 429."""
         client = scope.get("client")
-        wait = self._buckets.take(client[0] if client else "") if _is_http(scope) else 0.0
+        name = network_of(client[0]) if client else ""
+        wait = self._buckets.take(name) if _is_http(scope) else 0.0
         await _passed(self._app, wait, scope, receive, send)
 
 

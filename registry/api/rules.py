@@ -70,7 +70,7 @@ _WITNESSES = frozenset({Role.AUD, Role.RAI_A, Role.VAL_A, Role.IMP_P, Role.HAO, 
 SERVICE_RULES: Mapping[Place, Rule] = {
     ("GET", "/v1/health"): PUBLIC,
     ("GET", "/v1/openapi.json"): PUBLIC,
-    ("GET", "/v1/model-versions"): KNOWN,
+    ("GET", "/v1/model-versions"): Rule(OVERSEERS | _CENTRES | _INSURANCE, Scope.READ),
     ("GET", "/v1/model-versions/{entry}"): PUBLIC,  # what is not on the register is not there
     ("POST", "/v1/model-versions"): Rule(frozenset({Role.DEV, Role.HAO}), Scope.WRITE),
     ("GET", "/v1/evidence/checkpoint"): PUBLIC,

@@ -67,7 +67,7 @@ def serve(
         ws="none",
         lifespan="off",
         ssl_context_factory=lambda _config, _default: context,
-        log_level="warning",
+        log_level="error",  # what a stranger sends fills no log
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -7,6 +7,9 @@
    by their role.
 4. Whoever is of the developers or a hospital, and of the roles that write a noun, writes
    and moves the records of their own house only.
+5. Of the entries of the register those who watch over all, the centres and the insurance
+   see every one; others what was ever public, what their card is seen of, and, of what has
+   no card yet, what they may write one for: what the centre made or they handed in.
 What a caller does not see is answered as if it were not there. Whose a record is says its
 first revision's author. `SeenRecords` is `Records` under these rules, for the API's routes.
 """
@@ -15,19 +18,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from federation.domain.audit import AuditKind
 from federation.errors import PlatformError
 from federation.errors.registry import RecordNotFoundError, RecordShapeError
+from federation.evidence.canonical import parse
 from registry.accounts.ports import Caller
 from registry.api.callers import present_caller
+from registry.api.rules import OVERSEERS, readers
 from registry.models.version_card import NAME as VERSION
+from registry.pages.visibility import is_public
+from registry.ports import Transaction
 from registry.records import sign_offs
 from registry.records.ports import Page, Query, StoredRecord
 from registry.records.service import MAX_PAGE, Moved, Records
 from registry.records.shapes import B, Noun
-from registry.roles import Author, Role
+from registry.roles import CENTRE_OF, Author, Role
 
 HOSPITAL = frozenset({Role.HAO, Role.HAC, Role.DST, Role.IRB, Role.SEC, Role.CLI})
 OF_A_HOUSE = HOSPITAL | {Role.DEV}
+SEE_ALL = OVERSEERS | CENTRE_OF.keys() | {Role.NHI_S, Role.NHI_C}
+OF_THE_CENTRE = "centre"
+"""Who the audit trail says handed in what the centre's own processes made."""
+
 _MOST_READ = 20
 """Pages looked through for one page of what is seen."""
 
@@ -66,6 +78,8 @@ class SeenRecords(Records):
         """Write a record of one's own house, see `Records.put`."""
         if noun.name == VERSION and getattr(body, "entry", id) != id:
             raise RecordShapeError(noun=noun.name, problems="entry: not the one of the address")
+        if noun.name == VERSION and not self.sees_entry(id):
+            raise _missing(noun.name, id)
         self._check_owner(noun, id, given["author"])
         if given["revision"] and self._owner(noun.name, id) is None:
             raise _missing(noun.name, id)
@@ -124,12 +138,45 @@ class SeenRecords(Records):
             or (record.noun in known and self._sees(caller, known[record.noun], record))
         ]
 
+    def tells(self, kind: str, id: str) -> bool:
+        """Say whether the present caller may know of a thing; links to what is no record too."""
+        caller = present_caller()
+        if sees_all(caller):
+            return True
+        if kind == VERSION:
+            return self.sees_entry(id)
+        noun = next((one for one in self.nouns if one.name == kind), None)
+        if noun is None:
+            return True
+        with self.store.reading() as transaction:
+            head = transaction.records.head(kind, id)
+        return head is None or (self._reads(caller, noun) and self._sees(caller, noun, head))
+
+    def sees_entry(self, entry: str) -> bool:
+        """Say whether the present caller may know of an entry of the register (rule 5)."""
+        caller = present_caller()
+        if sees_all(caller):
+            return True
+        with self.store.reading() as transaction:
+            history = transaction.records.history(VERSION, entry)
+            by = _handed_in_by(transaction, entry)
+        if is_public(history):
+            return True
+        noun = self._noun(VERSION)
+        if history:
+            return self._reads(caller, noun) and self._sees(caller, noun, history[-1])
+        return bool(caller.roles & noun.authors) and by in (OF_THE_CENTRE, caller.account)
+
     def held_back(
         self, noun: Noun[Any], id: str, move: str, *, author: Author
     ) -> list[PlatformError]:
         """Return what holds back a move of a record one sees."""
         self.get(noun.name, id)
         return Records.held_back(self, noun, id, move, author=author)
+
+    @staticmethod
+    def _reads(caller: Caller, noun: Noun[Any]) -> bool:
+        return bool(caller.roles & readers(noun))
 
     def _sees(self, caller: Caller, noun: Noun[Any], record: StoredRecord) -> bool:
         def owner() -> str | None:
@@ -149,6 +196,20 @@ class SeenRecords(Records):
 
     def _noun(self, name: str) -> Noun[Any]:
         return next(noun for noun in self.nouns if noun.name == name)
+
+
+def sees_all(caller: Caller) -> bool:
+    """Say whether a caller sees every record that their role may read, and every entry."""
+    return bool(caller.roles & SEE_ALL)
+
+
+def _handed_in_by(transaction: Transaction, entry: str) -> str | None:
+    """Return who handed an entry in, None where there is none."""
+    for event in transaction.audit.about(entry):
+        match parse(event.content):
+            case {"kind": AuditKind.MODEL_REGISTERED.value, "actor": str(actor)}:
+                return actor
+    return None
 
 
 def as_caller(author: Author) -> Caller:

@@ -13,6 +13,7 @@ from registry.lineage.service import Lineage
 from registry.models.service import Registrar
 from registry.nouns import ALL_NOUNS, PLURALS, noun_routers
 from registry.pages.desk import Desk
+from registry.pages.report_reading import kept_in
 from registry.pages.routes import PUBLIC_PAGES, page_routes
 from registry.pages.tables import sql_index
 from registry.records.routes import AuthorOf, record_routes
@@ -32,7 +33,8 @@ def served_register(registrar: Registrar, accounts: Accounts, *, database_url: s
         return export(registrar, entry, path)
 
     def pages(records: Records, nouns: Sequence[Noun[Any]]) -> APIRouter:
-        desk = Desk(records, sql_index(database_url), nouns, bundle)
+        documents = kept_in(registrar.artefacts)
+        desk = Desk(records, sql_index(database_url), nouns, bundle, documents)
         return page_routes(desk, accounts.log_ins)
 
     def routers(records: Records, author_of: AuthorOf) -> list[APIRouter]:
@@ -40,7 +42,9 @@ def served_register(registrar: Registrar, accounts: Accounts, *, database_url: s
             *noun_routers(records, author_of),
             record_routes(records, WITNESS, author_of=author_of, path=_WITNESSES),
             witness_routes(records, actor_of=lambda request: author_of(request).person),
-            lineage_routes(Lineage(registrar.store, registrar.signer.public_key)),
+            lineage_routes(
+                Lineage(registrar.store, registrar.signer.public_key), told=records.tells
+            ),
         ]
 
     return Served(

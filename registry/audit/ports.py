@@ -26,3 +26,6 @@ class AuditTrail(Protocol):
 
     def events(self) -> Iterator[StoredEvent]:
         """Return all events in order."""
+
+    def about(self, subject: str) -> Iterator[StoredEvent]:
+        """Return the events of one subject in order."""

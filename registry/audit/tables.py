@@ -44,3 +44,9 @@ class SqlAuditTrail:
         """Return all events in order."""
         for row in self._connection.execute(select(EVENTS).order_by(EVENTS.c.sequence)):
             yield StoredEvent(*row)
+
+    def about(self, subject: str) -> Iterator[StoredEvent]:
+        """Return the events of one subject in order."""
+        query = select(EVENTS).where(EVENTS.c.subject == subject)
+        for row in self._connection.execute(query.order_by(EVENTS.c.sequence)):
+            yield StoredEvent(*row)

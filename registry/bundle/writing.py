@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from federation.domain.ids import Sha256
+from federation.errors import PlatformError
 from federation.errors.evidence import ExportUnsoundError
 from federation.errors.registry import BundleItemError, BundleUnreadableError
 from federation.evidence.archive import Content, write_archive
@@ -31,11 +32,12 @@ from federation.evidence.canonical import canonical, parse
 from federation.evidence.certificates import certificates, revocations, root_certificate
 from federation.evidence.dsse import read_envelope
 from federation.evidence.model_version import Record
+from federation.evidence.reasons import Reason
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
 from registry.bundle.crate import CRATE, crate_of
 from registry.bundle.dossier import dossier_of
-from registry.bundle.gathering import Gathered, gather
+from registry.bundle.gathering import Evidence, Gathered, gather
 from registry.bundle.readme import README
 from registry.models.artefacts import digest_of_file, model_file
 from registry.models.service import Registrar
@@ -125,12 +127,22 @@ def _members(registrar: Registrar, asked: str, people: PersonKeys, *, with_model
 def _evidence(found: Gathered) -> Members:
     members: Members = {}
     for one in found.evidence:
-        statement = parse(read_envelope(one.envelope).payload)
-        assert isinstance(statement, dict)
+        predicate = _said(one, found.record.entry)
         members[signed_name(one.stem)] = one.envelope.encode()
-        members[item_name(one.stem)] = canonical(statement["predicate"])
+        members[item_name(one.stem)] = canonical(predicate)
         members[proof_name(one.stem)] = canonical(one.proof.as_json())
     return members
+
+
+def _said(one: Evidence, entry: str) -> dict[str, object]:
+    """Return the predicate in a logged envelope, unverified."""
+    try:
+        match parse(read_envelope(one.envelope).payload):
+            case {"predicate": dict(predicate), **_rest}:
+                return predicate
+    except PlatformError:
+        pass  # as with any other form that no statement has
+    raise ExportUnsoundError(entry=entry, item=signed_name(one.stem), why=Reason.FORM.value)
 
 
 def _log(found: Gathered) -> Members:

@@ -9,10 +9,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
 from federation.errors.evidence_nouns import EvaluationGuardError
+from federation.evaluation.policy import RiskClass, default_policy
 from federation.evidence.canonical import canonical
 from federation.wording import Text
 from registry.datasets.card import NAME as CARD
@@ -140,12 +142,18 @@ def sites_attested(case: Case) -> Iterator[PlatformError]:
 
 
 def thresholds_kept(case: Case) -> Iterator[PlatformError]:
-    """E2: every threshold was met."""
+    """E2: every threshold was met; there may be none only where the policy has no rule."""
     body = _body(case.record)
     if body.acceptance is not None:
         yield _held(case, _ACCEPTANCE)
-    elif body.passed is not True:
+    elif body.passed is not True and (body.thresholds or body.dimension.value in _ruled()):
         yield _held(case, _MISSED)
+
+
+@cache
+def _ruled() -> frozenset[str]:
+    """Return the dimensions for which the shipped policy has a threshold."""
+    return frozenset(one.dimension for one in default_policy().thresholds[RiskClass.HIGH])
 
 
 def miss_accepted(case: Case) -> Iterator[PlatformError]:

@@ -6,12 +6,14 @@ added once; a graph that would grow beyond `MAX_NODES` says that it was cut.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 MAX_NODES = 2000
 Fact = str | int | float | bool | None
+Told = Callable[[str, str], bool]
+"""Says of a kind and an id whether whoever asks may know of it."""
 
 
 class Kind(Enum):
@@ -118,6 +120,20 @@ class Graph:
         """Keep an edge between two nodes that are there; with one cut away, nothing."""
         if source in self._nodes and target in self._nodes:
             self._edges[Edge(source, relation, target)] = None
+
+    def only(self, told: Told) -> "Graph":
+        """Return what is left where some nodes are not told, and what hangs from those alone."""
+        made = Graph(self._nodes[self.root])
+        made.is_cut = self.is_cut
+        beside, queue = self._beside(), deque([self.root])
+        while queue:
+            for _, other, _ in beside[queue.popleft()]:
+                if other not in made and told(other.kind, other.id):
+                    made.add(self._nodes[other])
+                    queue.append(other)
+        for edge in self._edges:
+            made.join(edge.source, edge.relation, edge.target)
+        return made
 
     def branches(self) -> Iterator[Branch]:
         """Yield every node once, as a tree from the root by shortest ways, depth first."""

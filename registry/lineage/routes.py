@@ -5,17 +5,20 @@
     GET /v1/lineage/sites/{site}?offset=&limit=
     GET /v1/lineage/runs/{run}?offset=&limit=
 
-A lineage names what is not public, so none of these routes is.
+A lineage names what is not public, so none of these routes is; it names to a caller only
+what that caller may know of.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import PlainTextResponse
 
 from federation.wording import Language
-from registry.lineage.service import DEFAULT_PAGE, MAX_PAGE, Answer, Lineage
+from registry.lineage.graph import Told
+from registry.lineage.service import DEFAULT_PAGE, MAX_PAGE, Answer, Lineage, everything
 from registry.lineage.tree import tree
 
 Id = Annotated[str, Path(max_length=120)]
@@ -25,8 +28,11 @@ Form = Annotated[str, Query(alias="as", pattern="^(json|text)$")]
 Lang = Annotated[Language, Query()]
 
 
-def lineage_routes(lineage: Lineage) -> APIRouter:
-    """Return the routes; who may call them is decided by the application."""
+def lineage_routes(lineage: Lineage, *, told: Told = everything) -> APIRouter:
+    """Return the routes; who may call them is decided by the application.
+
+    `told` says of a kind and an id whether the present caller may know of it.
+    """
     router = APIRouter(prefix="/v1/lineage", tags=["lineage"])
     forms: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {}}}}
 
@@ -37,7 +43,7 @@ def lineage_routes(lineage: Lineage) -> APIRouter:
         responses=forms,
     )
     def of_version(entry: Id, form: Form = "json", lang: Lang = Language.EN) -> Any:
-        return _answered(lineage.of_entry(entry), form, lang)
+        return _answered(lineage.of_entry(entry, told=told), form, lang)
 
     asked: dict[str, Callable[..., Answer]] = {
         "datasets": lineage.of_dataset,
@@ -45,7 +51,7 @@ def lineage_routes(lineage: Lineage) -> APIRouter:
         "runs": lineage.of_run,
     }
     for name, of in asked.items():
-        _add_paged(router, name, of, forms)
+        _add_paged(router, name, partial(of, told=told), forms)
     return router
 
 

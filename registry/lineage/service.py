@@ -7,16 +7,17 @@
     lineage.of_run("cxr-2026.1")                   # which deployments run what came from it
 
 Answers about data, sites and runs come in pages, newest versions first; `total` says how
-many there are. Nothing is said of patients, and no record's content is shown: only what
+many there are. `told` leaves out what whoever asks may not know of: then it is answered as
+if it were not there. Nothing is said of patients, and no record's content is shown: only what
 it is, where it stands and what it speaks of.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from federation.domain.ids import RunId, SiteId
-from federation.errors.registry import RecordNotFoundError
+from federation.errors.registry import EntryNotFoundError, RecordNotFoundError
 from federation.evidence.verification import PublicKey
 from registry.datasets.card import DATASET
 from registry.datasets.card import NAME as CARD
@@ -30,7 +31,7 @@ from registry.lineage.drawing import (
     version_key,
     version_node,
 )
-from registry.lineage.graph import Fact, Graph, Key, Kind, Node
+from registry.lineage.graph import Fact, Graph, Key, Kind, Node, Told
 from registry.lineage.index import Traced, TraceIndex
 from registry.models.cards import state_of, states_of
 from registry.models.service import find
@@ -49,6 +50,11 @@ _SHOWN_FACTS = ("dimension", "passed", "site", "target", "document", "severity",
 _LONGEST_FACT = 40
 _PREFIX = "sha256:"
 _SHORTEST = 8
+
+
+def everything(_kind: str, _id: str) -> bool:
+    """Tell all."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ class Lineage:
     key: PublicKey | None = None
     index: TraceIndex = field(default_factory=TraceIndex)
 
-    def of_entry(self, asked: str) -> Answer:
+    def of_entry(self, asked: str, *, told: Told = everything) -> Answer:
         """Return everything a version came from and everything that came of it.
 
         Raises
@@ -121,6 +127,8 @@ class Lineage:
         """
         with self.store.reading() as transaction:
             stored = find(transaction.models, asked)
+            if not told(VERSION, stored.entry):
+                raise EntryNotFoundError(asked=asked)
             record = signed_record(transaction.log, stored, self.key)
             state = state_of(transaction, stored.entry) or stored.state
             graph = Graph(version_node(record, state))
@@ -128,9 +136,16 @@ class Lineage:
             _draw_corrections(graph, transaction, stored.entry, record.supersedes)
             _Records(graph, transaction).around_version(stored.entry)
             _Records(graph, transaction).around_data(record.run, graph.of_kind(DATASET))
-        return Answer(graph, 1, 1)
+        return Answer(graph.only(told), 1, 1)
 
-    def of_dataset(self, asked: str, *, offset: int = 0, limit: int = DEFAULT_PAGE) -> Answer:
+    def of_dataset(
+        self,
+        asked: str,
+        *,
+        offset: int = 0,
+        limit: int = DEFAULT_PAGE,
+        told: Told = everything,
+    ) -> Answer:
         """Return which versions were trained on data, and what came of them.
 
         `asked` is the data's digest or its first eight digits or more, or a dataset card.
@@ -143,13 +158,22 @@ class Lineage:
         with self.store.reading() as transaction:
             digest = self._digest_of(transaction, asked)
             graph = Graph(Node(dataset_key(digest)))
-            found = self.index.of_dataset(transaction.models, digest)
-            cards = _Records(graph, transaction).draw_cards(digest)
-            if not found and not cards:
+            found = _told(self.index.of_dataset(transaction.models, digest), told)
+            _Records(graph, transaction).draw_cards(digest)
+            graph = graph.only(told)
+            if not found and not graph.of_kind(CARD):
                 raise RecordNotFoundError(noun=DATASET, id=repr(asked[:80]))
-            return self._touched(graph, transaction, found, offset=offset, limit=limit)
+            answer = self._touched(graph, transaction, found, offset=offset, limit=limit)
+        return replace(answer, graph=answer.graph.only(told))
 
-    def of_site(self, asked: str, *, offset: int = 0, limit: int = DEFAULT_PAGE) -> Answer:
+    def of_site(
+        self,
+        asked: str,
+        *,
+        offset: int = 0,
+        limit: int = DEFAULT_PAGE,
+        told: Told = everything,
+    ) -> Answer:
         """Return what is affected if a site withdraws: data, runs, versions, deployments.
 
         Raises
@@ -162,13 +186,22 @@ class Lineage:
         site = SiteId(asked)
         with self.store.reading() as transaction:
             graph = Graph(Node(site_key(site)))
-            found = self.index.of_site(transaction.models, site)
-            at_site = _Records(graph, transaction).draw_at_site(site)
-            if not found and not at_site:
+            found = _told(self.index.of_site(transaction.models, site), told)
+            _Records(graph, transaction).draw_at_site(site)
+            graph = graph.only(told)
+            if not found and len(graph.nodes) < 2:  # but for the site itself
                 raise RecordNotFoundError(noun=Kind.SITE.value, id=repr(str(site)))
-            return self._touched(graph, transaction, found, offset=offset, limit=limit, site=site)
+            answer = self._touched(graph, transaction, found, offset=offset, limit=limit, site=site)
+        return replace(answer, graph=answer.graph.only(told))
 
-    def of_run(self, asked: str, *, offset: int = 0, limit: int = DEFAULT_PAGE) -> Answer:
+    def of_run(
+        self,
+        asked: str,
+        *,
+        offset: int = 0,
+        limit: int = DEFAULT_PAGE,
+        told: Told = everything,
+    ) -> Answer:
         """Return the versions of a run, and what came of them.
 
         Raises
@@ -181,10 +214,11 @@ class Lineage:
         run = RunId(asked)
         with self.store.reading() as transaction:
             graph = Graph(Node(run_key(run)))
-            found = self.index.of_run(transaction.models, run)
+            found = _told(self.index.of_run(transaction.models, run), told)
             if not found:
                 raise RecordNotFoundError(noun="training-run", id=repr(str(run)))
-            return self._touched(graph, transaction, found, offset=offset, limit=limit)
+            answer = self._touched(graph, transaction, found, offset=offset, limit=limit)
+        return replace(answer, graph=answer.graph.only(told))
 
     def _touched(
         self,
@@ -217,6 +251,10 @@ class Lineage:
             raise RecordNotFoundError(noun=DATASET, id=repr(asked[:80]))
         like = self.index.digests_like(transaction.models, beginning)
         return like[0] if len(like) == 1 else beginning
+
+
+def _told(found: Sequence[Traced], told: Told) -> list[Traced]:
+    return [one for one in found if told(VERSION, one.entry)]
 
 
 @dataclass(frozen=True, slots=True)

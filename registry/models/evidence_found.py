@@ -38,9 +38,13 @@ MAX_MLBOM_BYTES = 16 * 2**20
 _OTHER_VERSION = Text(
     en="the card belongs to another version of the record", zh="登錄卡屬於另一版本的紀錄"
 )
+_UNSIGNED = Text(
+    en="a hospital did not sign what the record says of it", zh="有醫院未簽署紀錄中有關該院的內容"
+)
 _SUPERSEDED = Text(en="a correction supersedes this version", zh="此版本已被更正版取代")
 
 
+_OF_EVERY_SITE = (PredicateType.APPROVAL, PredicateType.UPDATE)
 ACCEPTED = "accepted"
 DECIDED = frozenset({"judged", ACCEPTED})
 """States of an evaluation in which somebody else than its author has looked at its results."""
@@ -146,6 +150,8 @@ class Collector:
         if stored is None or signed is None or signed.digest != card.record:
             return [ArtefactGuardError(why=_OTHER_VERSION)]
         found: list[PlatformError] = []
+        if not _all_signed(signed):
+            found.append(ArtefactGuardError(why=_UNSIGNED))
         if transaction.models.successor_of(card.entry) is not None:
             found.append(ArtefactGuardError(why=_SUPERSEDED))
         try:
@@ -176,6 +182,19 @@ def _signed(transaction: Transaction, stored: StoredVersion, key: PublicKey) -> 
     except PlatformError:
         return None
     return record if statement.predicate == record.as_json() else None
+
+
+def _all_signed(signed: Record) -> bool:
+    """Say whether every site signed its part: approval and training, and metrics where shown.
+
+    What it signed is held against the record at registration and in every bundle
+    (`federation.evidence.figures`).
+    """
+    given = {(one.site, one.kind) for one in signed.statements}
+    trained = {part.site for part in signed.participants}
+    wanted = {(site, kind.short) for site in trained for kind in _OF_EVERY_SITE}
+    evaluated = PredicateType.EVALUATION.short
+    return wanted | {(one.site, evaluated) for one in signed.evaluations} <= given
 
 
 def _sites(signed: Record | None) -> frozenset[str]:

@@ -48,6 +48,7 @@ from registry.pages.console_views import (
 from registry.pages.desk import Desk
 from registry.pages.lineage_views import everything, lineage_tree
 from registry.pages.rendering import Chrome, chrome_of, page
+from registry.pages.report_reading import has_report
 from registry.pages.search import cleaned
 from registry.pages.standing import MoveStanding, people_of, signing, standings
 from registry.pages.views import entry_view
@@ -168,6 +169,7 @@ def _add_record(router: APIRouter, desk: Desk) -> None:
             moves=_standings(desk, kind, history, session),
             content=history[-1].body,
             is_version=noun == VERSION,
+            has_report=has_report(history[-1]),
             is_public=is_public(history),
             done=done if done in _DONE else "",
         )
@@ -191,7 +193,7 @@ def _add_record(router: APIRouter, desk: Desk) -> None:
         _history(desk, _session(request), noun, id)
         if noun != VERSION:
             raise RequestInvalidError(why="only a model version has a lineage")
-        graph = desk.lineage.of_entry(id).graph
+        graph = desk.lineage.of_entry(id, told=desk.records.tells).graph
         return page(
             request,
             "lineage.html",

@@ -11,6 +11,7 @@ from registry.lineage.service import Lineage
 from registry.models.version_card import NAME
 from registry.pages.ports import PublicIndex
 from registry.pages.reading import Reading
+from registry.pages.report_reading import Documents, ReportReading, no_documents
 from registry.records.service import Records
 from registry.records.shapes import Noun
 from registry.roles import Role
@@ -34,12 +35,15 @@ class Desk:
         Every kind of record that reviewers handle.
     bundle
         Writes an entry's evidence.
+    documents
+        Returns what reports are made of, by digest (`registry.pages.report_reading.kept_in`).
     """
 
     records: Records
     index: PublicIndex
     nouns: Sequence[Noun[Any]]
     bundle: Bundle
+    documents: Documents = no_documents
     by_name: Mapping[str, Noun[Any]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,3 +73,8 @@ class Desk:
     def reading(self) -> Reading:
         """Return the verifying reader."""
         return Reading(self.records.store, self.records.signer.public_key)
+
+    @property
+    def reports(self) -> ReportReading:
+        """Return who makes reports of records."""
+        return ReportReading(self.reading, self.documents)

@@ -87,6 +87,9 @@ class Reading:
             deployments=self.verified(
                 transaction, linked(NAME, stored.entry, by="deployment")[:MAX_LINKED]
             ),
+            studies=self.verified(
+                transaction, linked(NAME, stored.entry, by="impact-study")[:MAX_LINKED]
+            ),
             superseded_by=_successor(transaction, stored.entry),
             versions=_others(transaction, stored),
         )

@@ -25,10 +25,15 @@ from registry.pages.console_wording import CONSOLE_WORDS, FIELDS
 from registry.pages.language import PARAMETER, keep_choice, language_of
 from registry.pages.typesetting import say
 from registry.pages.wording import DIMENSIONS, METRICS, RISKS, Words
+from registry.reports.rendering import STYLE as REPORT_STYLE
 from registry.roles import Role
 
 _HERE = Path(__file__).parent
-STATIC = {"style": ("register.css", "text/css"), "mark": ("mark.svg", "image/svg+xml")}
+STATIC = {
+    "style": ("register.css", "text/css"),
+    "report": (REPORT_STYLE.name, "text/css"),
+    "mark": ("mark.svg", "image/svg+xml"),
+}
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -93,7 +98,7 @@ def render(template: str, chrome: Chrome, **values: object) -> str:
 def static(name: str) -> tuple[bytes, str]:
     """Return a file that pages refer to, and its media type; raises `KeyError` for others."""
     known = dict(STATIC.values())
-    return (_HERE / "static" / name).read_bytes(), known[name]
+    return _content(name), known[name]
 
 
 @cache
@@ -102,7 +107,12 @@ def _assets() -> Mapping[str, str]:
 
 
 def _digest(file: str) -> str:
-    return hashlib.sha256((_HERE / "static" / file).read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(_content(file)).hexdigest()[:12]
+
+
+def _content(file: str) -> bytes:
+    path = REPORT_STYLE if file == REPORT_STYLE.name else _HERE / "static" / file
+    return path.read_bytes()
 
 
 @cache

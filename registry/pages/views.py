@@ -25,7 +25,7 @@ from registry.models.attributes import Answer
 from registry.models.version_card import RiskLevel, VersionCard
 from registry.pages.search import codes_of
 from registry.pages.states import Status, mode_of, status_of
-from registry.pages.visibility import SHOWN_MODES, TOLD_FIGURES
+from registry.pages.visibility import SHOWN_MODES, TOLD_FIGURES, TOLD_STUDIES
 from registry.records.ports import StoredRecord
 
 MAX_EVALUATIONS = 100
@@ -49,6 +49,7 @@ class EntryFacts:
     deployments: Sequence[StoredRecord] = ()
     superseded_by: str | None = None
     versions: Sequence[tuple[str, str]] = ()
+    studies: Sequence[StoredRecord] = ()
 
     @property
     def state(self) -> str:
@@ -93,6 +94,7 @@ class EvaluationView:
     sites: Sequence[str]
     passed: bool | None
     figures: Sequence[Figure]
+    has_report: bool = False
 
 
 class Kind(Enum):
@@ -176,6 +178,7 @@ class EntryView:
     changed: str
     superseded_by: str | None = None
     versions: Sequence[tuple[str, Status]] = field(default=())
+    studies: Sequence[tuple[str, Bilingual]] = ()
 
     @property
     def answered(self) -> int:
@@ -205,6 +208,7 @@ def entry_view(facts: EntryFacts) -> EntryView:
         changed=facts.history[-1].at if facts.history else facts.record.created,
         superseded_by=facts.superseded_by,
         versions=[(entry, status_of(state)) for entry, state in facts.versions],
+        studies=[(one.id, _title(one)) for one in facts.studies if one.state in TOLD_STUDIES],
     )
 
 
@@ -292,6 +296,7 @@ def _evaluation(record: StoredRecord) -> EvaluationView:
         sites=[str(one) for one in _listed(body, "sites")],
         passed=passed if isinstance(passed, bool) else None,
         figures=[_measured(one) for one in shown if _has_value(one)],
+        has_report=is_judged and isinstance(body.get("report"), str),
     )
 
 
@@ -321,6 +326,10 @@ def _number(raw: Mapping[str, object], name: str) -> float | None:
 def _listed(body: Mapping[str, object], name: str) -> Sequence[object]:
     value = body.get(name)
     return value if isinstance(value, list) else []
+
+
+def _title(record: StoredRecord) -> Bilingual:
+    return Bilingual.model_validate(record.body["title"])
 
 
 def _place(record: StoredRecord) -> Place:

@@ -38,6 +38,9 @@ TOLD_EVALUATIONS = frozenset({"logged", "judged", "accepted"})
 TOLD_FIGURES = frozenset({"judged", "accepted"})
 """States of an evaluation whose figures the public is shown: those somebody judged."""
 
+TOLD_STUDIES = frozenset({"reported"})
+"""States of an impact study that the public is told of, with its report."""
+
 
 def is_public(history: Sequence[StoredRecord]) -> bool:
     """Say whether an entry with this history is on the public register."""

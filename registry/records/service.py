@@ -30,6 +30,7 @@ from federation.errors.registry import (
     RecordShapeError,
     StaleRecordError,
 )
+from federation.evidence.characters import unseen_in
 from federation.evidence.signing import Signer
 from registry.audit.kinds import RecordKind, RegisterEvent
 from registry.audit.service import record as record_event
@@ -228,6 +229,10 @@ class Records:
         """Return the newest revisions that link to a record."""
         with self.store.reading() as transaction:
             return transaction.records.linking(noun, id, relation=relation, by=by)
+
+    def tells(self, kind: str, id: str) -> bool:
+        """Say whether a thing of the register may be named to whoever asks; here, everything."""
+        return True
 
     def held_back(
         self, noun: Noun[Any], id: str, move: str, *, author: Author
@@ -475,11 +480,15 @@ def _reason(reason: str, move: str, *, needed: bool) -> str:
 
 
 def _refuse_identifiers(noun: str, **texts: str) -> None:
-    """Refuse texts outside a record's shape that hold what looks like a patient's identifier."""
-    found = [name for name, text in texts.items() if identifies(text)]
+    """Refuse texts outside a record's shape that may name a patient, or hold what is not seen."""
+    found = [
+        f"{name}: looks like a patient's identifier" for name in texts if identifies(texts[name])
+    ]
+    found += [
+        f"{name}: holds characters that are not seen" for name in texts if unseen_in(texts[name])
+    ]
     if found:
-        problems = "; ".join(f"{name}: looks like a patient's identifier" for name in found)
-        raise RecordShapeError(noun=noun, problems=problems)
+        raise RecordShapeError(noun=noun, problems="; ".join(found))
 
 
 def _writers(history: Sequence[StoredRecord]) -> list[Author]:

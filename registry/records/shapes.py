@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from federation.domain.ids import Id, Sha256
 from federation.errors.registry import RecordShapeError
 from federation.evidence.canonical import canonical, parse
+from federation.evidence.characters import unseen_in
 from registry.records.moves import Moves
 from registry.records.ports import Found, Link, StoredRecord
 from registry.roles import Role
@@ -136,12 +137,17 @@ class Noun(Generic[B]):
         Raises
         ------
         RecordShapeError
-            If it does not fit its shape, or is larger than 512 KiB.
+            If it does not fit its shape, is larger than 512 KiB, or a text holds characters
+            that are not seen (NUL, which no PostgreSQL keeps, is one).
         """
         content = canonical(body.as_json())
         if len(content) > MAX_BODY_BYTES:
             raise RecordShapeError(noun=self.name, problems=f"more than {MAX_BODY_BYTES} bytes")
         plain = self.read(content).as_json()
+        unseen = [name for name, part in plain.items() if unseen_in(part)]
+        if unseen:
+            problems = "; ".join(f"{name}: holds characters that are not seen" for name in unseen)
+            raise RecordShapeError(noun=self.name, problems=problems)
         return plain, Sha256.of(canonical(plain))
 
     def found(self, body: B) -> Found:

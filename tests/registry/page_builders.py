@@ -20,6 +20,7 @@ from registry.models.cards import new_card, submit_card, version_noun
 from registry.models.service import Registrar
 from registry.models.version_card import Code, Organisation, Risk, RiskLevel, VersionCard
 from registry.pages.desk import Desk
+from registry.pages.report_reading import kept_in
 from registry.pages.routes import PUBLIC_PAGES, page_routes
 from registry.pages.tables import sql_index
 from registry.records.moves import Move, Moves, Seat
@@ -117,7 +118,8 @@ def make_register(
 def _pages(
     url: str, registrar: Registrar, accounts: Accounts, records: Records, nouns: Sequence[Noun[Any]]
 ) -> APIRouter:
-    desk = Desk(records, sql_index(url), nouns, partial(export, registrar))
+    documents = kept_in(registrar.artefacts)
+    desk = Desk(records, sql_index(url), nouns, partial(export, registrar), documents)
     return page_routes(desk, accounts.log_ins)
 
 

@@ -39,6 +39,7 @@ def test_an_untouched_register_passes(filled: Centre) -> None:
         "events": 2,
         "records": 0,
         "cosignatures": 0,
+        "accounts": 0,
     }
 
 

@@ -41,7 +41,7 @@ from tests.registry.builders import (
     make_centre,
     save_model,
 )
-from tests.registry.bundles import ENTRY, a_bundle, members_of, rebuilt, verdict
+from tests.registry.bundles import ENTRY, a_bundle, members_of, rebuilt, statements, verdict
 
 
 @pytest.fixture
@@ -94,13 +94,17 @@ def test_the_same_entry_gives_the_same_bytes_however_long_the_log_grew(
 def test_an_entry_deep_in_a_long_log_verifies(centre: Centre, tmp_path: Path) -> None:
     for number in range(20):
         centre.registrar.register(candidate_of_study(centre, f"ct-{number}"), actor="centre")
-    stored, _ = centre.registrar.register(candidate(centre), actor="centre")
+    given = candidate(centre, statements=statements(centre))
+    stored, _ = centre.registrar.register(given, actor="centre")
     assert verdict(export(centre.registrar, stored.entry, tmp_path / "deep.zip")).verified
 
 
-def test_an_entry_without_statements_verifies(centre: Centre, tmp_path: Path) -> None:
+def test_an_entry_whose_sites_signed_nothing_has_no_evidence(
+    centre: Centre, tmp_path: Path
+) -> None:
     stored, _ = centre.registrar.register(candidate_of_study(centre, "ct-1"), actor="centre")
-    assert verdict(export(centre.registrar, stored.entry, tmp_path / "bare.zip")).verified
+    with pytest.raises(ExportUnsoundError, match=r"participants\.hualien-3\.signed"):
+        export(centre.registrar, stored.entry, tmp_path / "bare.zip")
 
 
 def test_the_model_is_left_out_unless_asked_for(centre: Centre, bundle: Path) -> None:
@@ -314,7 +318,8 @@ def test_an_entry_that_was_changed_in_the_database_does_not_leave_the_register(
 def test_a_bundle_of_one_centre_does_not_verify_as_anothers(bundle: Path, tmp_path: Path) -> None:
     impostor = make_centre(tmp_path / "impostor")
     save_model(impostor.registrar.artefacts)
-    stored, _ = impostor.registrar.register(candidate(impostor), actor="centre")
+    given = candidate(impostor, statements=statements(impostor))
+    stored, _ = impostor.registrar.register(given, actor="centre")
     forged = export(impostor.registrar, stored.entry, tmp_path / "forged.zip")
     real = verified_bundle(bundle).key
     assert verdict(forged).verified  # whole, but whose?

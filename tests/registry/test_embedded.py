@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,12 +11,15 @@ import pytest
 from federation.coordinator.home import CentreHome
 from federation.domain.ids import Sha256
 from federation.errors.core import HomeMissingError
+from federation.errors.evidence import ExportUnsoundError
 from federation.errors.registry import EntryNotFoundError, LogTamperedError
 from federation.evidence.canonical import canonical
 from federation.evidence.model_version import Candidate
+from federation.operations import embedded_registry
 from federation.operations import registry as operations
 from federation.operations.enrolment import init_centre
-from tests.registry.builders import facts, make_centre, save_model
+from tests.registry.builders import candidate, facts, make_centre, save_model
+from tests.registry.bundles import statements
 
 
 @pytest.fixture
@@ -34,18 +38,33 @@ def given(home: Path, tmp_path: Path) -> Candidate:
     return Candidate.from_json(canonical(content))
 
 
-def test_a_model_goes_from_registration_to_a_verified_bundle(
-    home: Path, given: Candidate, tmp_path: Path
-) -> None:
+def test_a_model_is_registered_once_shown_and_audited(home: Path, given: Candidate) -> None:
     made = operations.register_candidate(home, given)
     assert operations.register_candidate(home, given) == made
     assert operations.list_entries(home).total == 1
     shown = operations.show_entry(home, made.entry)
     assert shown.record is not None and shown.record.model.sha256 == given.model.sha256
+    assert operations.audit_register(home)["versions"] == 1
+
+
+def test_what_its_hospitals_signed_leaves_the_register_as_a_bundle_that_verifies(
+    home: Path, tmp_path: Path
+) -> None:
+    sites = make_centre(tmp_path / "other")
+    given = candidate(sites, model=save_model(home / "artefacts"), statements=statements(sites))
+    registrar = replace(embedded_registry.registrar(CentreHome.open(home)), keys=sites.keys)
+    made, _ = registrar.register(given, actor="centre")
     path = operations.export_bundle(home, made.entry, tmp_path / "b.zip", with_model=True)
     report = operations.verify_bundle(path, centre_key=home / "keys" / "evidence.pub")
     assert report.verified and report.as_json()["key_known"] is True
-    assert operations.audit_register(home)["versions"] == 1
+
+
+def test_what_no_hospital_signed_never_leaves_the_register(
+    home: Path, given: Candidate, tmp_path: Path
+) -> None:
+    made = operations.register_candidate(home, given)
+    with pytest.raises(ExportUnsoundError, match="signed"):
+        operations.export_bundle(home, made.entry, tmp_path / "b.zip")
 
 
 def test_a_kept_checkpoint_is_compared(home: Path, given: Candidate, tmp_path: Path) -> None:

@@ -1,17 +1,19 @@
 """What a register publishes, and what a reader holds against a bundle, through the command line."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from federation.commands.main import run
-from federation.evidence.canonical import canonical
-from federation.evidence.model_version import Candidate
+from federation.coordinator.home import CentreHome
+from federation.operations import embedded_registry
 from federation.operations import registry as operations
 from federation.operations.enrolment import init_centre
-from tests.registry.builders import facts, make_centre, save_model
+from tests.registry.builders import candidate, make_centre, save_model
+from tests.registry.bundles import statements
 from tests.registry.record_builders import new_signer
 
 
@@ -23,11 +25,11 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bundle(home: Path, tmp_path: Path) -> Path:
-    content = facts(make_centre(tmp_path / "other")) | {
-        "model": save_model(home / "artefacts"),
-        "statements": [],
-    }
-    made = operations.register_candidate(home, Candidate.from_json(canonical(content)))
+    sites = make_centre(tmp_path / "other")
+    model = save_model(home / "artefacts")
+    given = candidate(sites, model=model, statements=statements(sites))
+    registrar = replace(embedded_registry.registrar(CentreHome.open(home)), keys=sites.keys)
+    made, _ = registrar.register(given, actor="centre")
     return operations.export_bundle(home, made.entry, tmp_path / "b.zip", with_model=True)
 
 

@@ -565,6 +565,72 @@ def test_a_pooled_number_that_is_not_the_sum_is_named(tmp_path: Path) -> None:
     assert a_lie(tmp_path, pooled=[metric(91)])[0] == f"{RECORD}#pooled.auroc"
 
 
+def but(listed: list[dict[str, object]], site: str | None, kind: str) -> list[dict[str, object]]:
+    """The statements without those of a kind (of one site, or of all)."""
+    return [one for one in listed if one["kind"] != kind or site not in (None, one["site"])]
+
+
+@pytest.mark.usefixtures("lying")
+@pytest.mark.parametrize(
+    ("kind", "figure"),
+    [
+        ("update", "participants.tainan-1.signed"),
+        ("evaluation", "evaluations.tainan-1.signed"),
+        ("approval", "approvals.tainan-1"),
+    ],
+)
+def test_a_figure_of_a_site_that_signed_nothing_is_named(
+    tmp_path: Path, kind: str, figure: str
+) -> None:
+    home = make_centre(tmp_path / "own")
+    left = but(statements(home), "tainan-1", kind)
+    stored, _ = home.registrar.register(candidate(home, statements=left), actor="centre")
+    found = verdict(export(home.registrar, stored.entry, tmp_path / "lie.zip"))
+    assert (found.item, found.what) == (f"{RECORD}#{figure}", "it is not what the site signed")
+
+
+@pytest.mark.usefixtures("lying")
+@pytest.mark.parametrize(
+    ("of", "more", "figure"),
+    [
+        ("participants", {}, "participants"),
+        ("privacy", {}, "privacy"),
+        ("evaluations", {"value": 0.99, "high": 0.995}, "evaluations.tainan-1.signed"),
+        ("evaluations", {"site": "yilan-4", "value": 0.9}, "evaluations.yilan-4.signed"),
+    ],
+)
+def test_a_line_put_beside_what_was_signed_is_named(
+    tmp_path: Path, of: str, more: dict[str, object], figure: str
+) -> None:
+    listed: Any = facts(make_centre(tmp_path / "facts"))[of]
+    assert a_lie(tmp_path, **{of: [listed[0] | more, *listed]})[0] == f"{RECORD}#{figure}"
+
+
+@pytest.mark.usefixtures("lying")
+@pytest.mark.parametrize(
+    ("missing", "figure"),
+    [
+        ("patients", "participants.tainan-1.patients"),
+        ("dataset_digest", "participants.tainan-1.dataset_digest"),
+        ("epsilon", "privacy.tainan-1.signed"),
+    ],
+)
+def test_a_figure_that_the_sites_report_left_out_is_named(
+    tmp_path: Path, missing: str, figure: str
+) -> None:
+    home = make_centre(tmp_path / "own")
+    report = {"patients": 120, "epsilon": 7.5, "dataset_digest": Sha256.of(b"data of tainan-1")}
+    del report[missing]
+    said = {"site": "tainan-1", "run": "cxr-2026.1", "round": 1, "report": report}
+    subjects = (Subject("study/cxr-2026", STUDY_DIGEST),)
+    envelope = sign_dsse(Statement(subjects, PredicateType.UPDATE, said), home.nodes["tainan-1"])
+    listed = but(statements(home), "tainan-1", "update")
+    listed.append({"site": "tainan-1", "kind": "update", "envelope": envelope})
+    stored, _ = home.registrar.register(candidate(home, statements=listed), actor="centre")
+    found = verdict(export(home.registrar, stored.entry, tmp_path / "lie.zip"))
+    assert found.item == f"{RECORD}#{figure}"
+
+
 def a_round(home: Centre, number: int, *, entries: int, head: bytes) -> dict[str, object]:
     """A node's update of a round, with how far its privacy book was then."""
     heads = {
@@ -572,10 +638,11 @@ def a_round(home: Centre, number: int, *, entries: int, head: bytes) -> dict[str
         "audit": {"lines": 4, "head": Sha256.of(b"log")},
     }
     said = {"site": "tainan-1", "run": "cxr-2026.1", "round": number, "heads": heads}
+    report = {"patients": 120, "epsilon": 7.5, "dataset_digest": Sha256.of(b"data of tainan-1")}
     statement = Statement(
         (Subject("study/cxr-2026", STUDY_DIGEST),),
         PredicateType.UPDATE,
-        said | {"report": {"patients": 120}},
+        said | {"report": report},
     )
     envelope = sign_dsse(statement, home.nodes["tainan-1"])
     return {"site": "tainan-1", "kind": "update", "envelope": envelope}
@@ -591,6 +658,7 @@ def test_a_privacy_book_that_was_put_back_or_changed_is_named(
 ) -> None:
     home = make_centre(tmp_path / "books")
     listed = [
+        *but(statements(home), "tainan-1", "update"),
         a_round(home, 1, entries=2, head=b"a"),
         a_round(home, 2, entries=entries, head=head),
     ]
@@ -603,7 +671,7 @@ def test_a_privacy_book_that_was_put_back_or_changed_is_named(
 @pytest.mark.usefixtures("lying")
 def test_sites_that_were_given_different_models_in_one_round_are_named(tmp_path: Path) -> None:
     home = make_centre(tmp_path / "models")
-    listed = [
+    listed = but(statements(home), None, "update") + [
         {
             "site": site,
             "kind": "update",
@@ -644,7 +712,8 @@ def test_weights_that_the_sites_did_not_evaluate_are_named(tmp_path: Path, fill:
     envelope = sign_dsse(
         Statement(subjects, PredicateType.EVALUATION, said), home.nodes["tainan-1"]
     )
-    listed = [{"site": "tainan-1", "kind": "evaluation", "envelope": envelope}]
+    listed = but(statements(home), "tainan-1", "evaluation")
+    listed.append({"site": "tainan-1", "kind": "evaluation", "envelope": envelope})
     given = candidate(home, model=model, statements=listed)
     stored, _ = home.registrar.register(given, actor="centre")
     path = export(home.registrar, stored.entry, tmp_path / "weights.zip", with_model=True)
@@ -687,7 +756,8 @@ def test_more_privacy_spent_than_was_approved_is_named(tmp_path: Path) -> None:
     envelope = sign_dsse(
         Statement((subject,), PredicateType.APPROVAL, said), home.officers["tainan-1"]
     )
-    listed = [{"site": "tainan-1", "kind": "approval", "envelope": envelope}]
+    listed = but(statements(home), "tainan-1", "approval")
+    listed.append({"site": "tainan-1", "kind": "approval", "envelope": envelope})
     stored, _ = home.registrar.register(candidate(home, statements=listed), actor="centre")
     found = verdict(export(home.registrar, stored.entry, tmp_path / "spent.zip"))
     assert found.item == f"{RECORD}#privacy.tainan-1.approved"

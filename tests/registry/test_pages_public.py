@@ -22,6 +22,7 @@ from registry.pages.tables import sql_index
 from tests.databases import own_schema
 from tests.postgres import postgres  # noqa: F401
 from tests.registry.access_builders import Browser
+from tests.registry.bundles import statements
 from tests.registry.page_builders import Register, both, make_register
 from tests.registry.record_builders import TFD
 
@@ -252,11 +253,12 @@ def test_the_proof_page_shows_what_it_takes_to_check(filled: Filled) -> None:
     assert verify_checkpoint(note, origin=origin_of(key), key=key).size >= 1
 
 
-def test_the_evidence_is_downloaded_as_a_bundle(filled: Filled) -> None:
-    answer = ask(filled.register, f"/register/{filled.chest}/bundle.zip")
+def test_the_evidence_is_downloaded_as_a_bundle(register: Register) -> None:
+    entry = register.enter(register.candidate(statements=statements(register.centre)))
+    answer = ask(register, f"/register/{entry}/bundle.zip")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/zip"
-    assert f'filename="{filled.chest}.zip"' in answer.headers["content-disposition"]
+    assert f'filename="{entry}.zip"' in answer.headers["content-disposition"]
     with zipfile.ZipFile(BytesIO(answer.content)) as bundle:
         assert any(name.endswith("record.json") for name in bundle.namelist())
 

@@ -56,6 +56,7 @@ from registry.records.shapes import Body, Noun
 from registry.roles import CENTRE_OF, Author, Centre, Role
 from tests.registry.builders import Centre as AiCentre
 from tests.registry.builders import candidate
+from tests.registry.bundles import statements
 from tests.registry.record_builders import (
     CLI,
     DEV,
@@ -466,7 +467,7 @@ MEASURED = Noun(
 
 @pytest.fixture
 def registered(centre: AiCentre) -> tuple[AiCentre, Records, Noun[VersionCard], str]:
-    given = candidate(centre)
+    given = candidate(centre, statements=statements(centre))
     stored, _ = centre.registrar.register(given, actor="centre")
     key = centre.folder / "weights.key"
     sign_model(centre.registrar.artefacts, given.model, key=key, signer=centre.signer)

@@ -188,6 +188,20 @@ def test_an_evaluation_is_planned_logged_run_and_judged(desk: Desk) -> None:
     assert move(desk, evaluations.NOUN, "ev", "E2", VAL_A).state == "judged"
 
 
+@pytest.mark.parametrize(("dimension", "free"), [("robustness", True), ("discrimination", False)])
+def test_only_what_the_policy_has_no_rule_for_is_judged_without_a_threshold(
+    desk: Desk, dimension: str, free: bool
+) -> None:
+    changes = {"dimension": dimension, "thresholds": []}
+    planned(desk, **changes)
+    done = evaluation(**changes) | results(passed=None, attestation=logged(desk))
+    put(desk, evaluations.NOUN, "ev", done, VAL_E)
+    if free:
+        assert move(desk, evaluations.NOUN, "ev", "E2", VAL_A).state == "judged"
+    else:
+        assert refused(desk, evaluations.NOUN, "ev", "E2", VAL_A) == [EvaluationGuardError]
+
+
 def test_results_before_the_logged_protocol_hold_it_back_for_ever(desk: Desk) -> None:
     put(desk, evaluations.NOUN, "ev", evaluation() | results(), VAL_E)
     put(desk, evaluations.NOUN, "ev", evaluation(), VAL_E)

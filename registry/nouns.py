@@ -16,6 +16,7 @@ from fastapi import APIRouter
 
 from federation.domain.diagrams import Machines, with_diagrams
 from federation.errors.registry import RequestInvalidError
+from federation.evidence.verification import PublicKey
 from registry import (
     applications,
     approvals,
@@ -94,6 +95,21 @@ def noun_named(name: str) -> Noun[Any]:
             return noun
     known = ", ".join(noun.name for noun in ALL_NOUNS)
     raise RequestInvalidError(why=f"no such kind of record; there are: {known}")
+
+
+def nouns_in_the_log(*, artefacts: Path, key: PublicKey) -> tuple[Noun[Any], ...]:
+    """Return every noun whose records the log may hold: for an audit of what they are found by.
+
+    Parameters
+    ----------
+    artefacts, key
+        The register's file store and its key, for model versions.
+    """
+    from registry.models.cards import version_noun
+    from registry.records.sign_offs import SIGN_OFF
+    from registry.witnesses.noun import WITNESS
+
+    return (*ALL_NOUNS, version_noun(artefacts=artefacts, key=key), SIGN_OFF, WITNESS)
 
 
 def noun_routers(records: Records, author_of: AuthorOf) -> list[APIRouter]:

@@ -4,7 +4,7 @@
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,6 @@ from federation.wording import Text
 if TYPE_CHECKING:
     from federation.evidence.witness import Witness
     from registry.models.service import Registrar
-    from registry.records.shapes import Noun
 
 HELP = Text(en="The log of everything that was signed.", zh="所有簽署內容的紀錄。")
 AUDIT = Text(
@@ -74,11 +73,13 @@ def audit(
     from federation.evidence.inclusion import origin_of
     from federation.evidence.kept_notes import note_in
     from registry.auditing import audit_log
+    from registry.nouns import nouns_in_the_log
 
     keeper = _registrar(home)
     key = keeper.signer.public_key
     notes = [note_in(read_file(path), origin=origin_of(key)) for path in seen or ()]
-    found = audit_log(keeper.store, key=key, seen=notes, nouns=_nouns(keeper)).as_json()
+    nouns = nouns_in_the_log(artefacts=keeper.artefacts, key=key)
+    found = audit_log(keeper.store, key=key, seen=notes, nouns=nouns).as_json()
     emit(found) if json_ else say(
         AUDITED, found=", ".join(f"{name} {count}" for name, count in found.items())
     )
@@ -211,17 +212,6 @@ def _registrar(home: Path) -> "Registrar":
     from federation.operations.embedded_registry import registrar
 
     return registrar(CentreHome.open(home))
-
-
-def _nouns(keeper: "Registrar") -> "list[Noun[Any]]":
-    """Return every noun there is."""
-    from registry.models.cards import version_noun
-    from registry.nouns import ALL_NOUNS
-    from registry.records.sign_offs import SIGN_OFF
-    from registry.witnesses.noun import WITNESS
-
-    versions = version_noun(artefacts=keeper.artefacts, key=keeper.signer.public_key)
-    return [*ALL_NOUNS, versions, SIGN_OFF, WITNESS]
 
 
 def _weights_key(home: Path) -> Path:

@@ -156,9 +156,12 @@ def audit(home: CentreHome, *, seen: Iterable[str] = ()) -> dict[str, int]:
         Naming the first thing that was changed, dropped or added.
     """
     from registry.auditing import audit_log
+    from registry.nouns import nouns_in_the_log
 
     keeper = registrar(home)
-    return audit_log(keeper.store, key=keeper.signer.public_key, seen=seen).as_json()
+    key = keeper.signer.public_key
+    nouns = nouns_in_the_log(artefacts=keeper.artefacts, key=key)
+    return audit_log(keeper.store, key=key, seen=seen, nouns=nouns).as_json()
 
 
 @dataclass(frozen=True, slots=True)

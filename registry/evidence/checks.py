@@ -176,9 +176,9 @@ class _Signers:
             return
         if known is None:
             raise LogTamperedError(item=f"log entry {entry.index}", why="its key is missing")
-        role = KeyRole.CENTRE if keyid == self._centre else SIGNER_OF[kind]
-        elsewhere = site is not None and role is not KeyRole.CENTRE and known.site != site
-        if known.role is not role or elsewhere:
+        roles = frozenset({KeyRole.CENTRE}) if keyid == self._centre else _signers_of(kind)
+        elsewhere = site is not None and known.role is not KeyRole.CENTRE and known.site != site
+        if known.role not in roles or elsewhere:
             item = f"log entry {entry.index}"
             raise LogTamperedError(item=item, why="its key is of another kind or site")
         self._used.add(keyid)
@@ -186,6 +186,12 @@ class _Signers:
     def check_done(self) -> None:
         if self.keys.keys() - self._used:
             raise LogTamperedError(item="key table", why="a key signed nothing of the log")
+
+
+def _signers_of(kind: PredicateType) -> frozenset[KeyRole]:
+    """Return who signs a kind; that a book was lost is said by the data officer."""
+    lost = {KeyRole.OFFICER} if kind is PredicateType.LEDGER else set()
+    return frozenset({SIGNER_OF[kind], *lost})
 
 
 def _said(entry: LogEntry) -> tuple[Sha256, PredicateType | None, str | None]:

@@ -36,11 +36,16 @@ def test_a_child_that_hangs_is_started_anew_and_it_is_said(
         supervisor.start()
         child = supervisor.children["sleeper"]
 
+        asked: list[bool] = []
+
         def answers() -> bool:
-            return child.pid is None or psutil.Process(child.pid).status() != "stopped"
+            asked.append(
+                child.pid is None or psutil.Process(child.pid).status() != psutil.STATUS_STOPPED
+            )
+            return asked[-1]
 
         watch = asyncio.ensure_future(restart_when_silent(child, answers))
-        await until(lambda: child.alive)
+        await until(lambda: child.alive and any(asked))
         first = child.pid
         assert first is not None
         os.kill(first, signal.SIGSTOP)

@@ -8,15 +8,20 @@ import contextlib
 import errno
 import os
 import shutil
+import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from federation.errors.base import PlatformError
 from federation.errors.durable import FilesRefusedError
 from federation.errors.machine import DiskFullError
 
 PRIVATE = 0o600
+
+_AGAIN_S = 0.01
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system says when a disk or a quota is full."""
@@ -136,3 +141,22 @@ def no_room(folder: Path, needed_bytes: int) -> DiskFullError:
 
 def _disk_full(needed_bytes: int, free_bytes: int) -> DiskFullError:
     return DiskFullError(needed=f"{needed_bytes / 1e6:.1f}", free=f"{free_bytes / 1e6:.1f}")
+
+
+def switch_to_wal(raw: Any, *, wait_ms: int) -> None:
+    """Switch a SQLite connection to the write-ahead log; SQLite does not wait by itself for it.
+
+    Raises
+    ------
+    sqlite3.OperationalError
+        If others keep the file busy for longer than `wait_ms`.
+    """
+    end = time.monotonic() + wait_ms / 1000
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > end:
+                raise
+            time.sleep(_AGAIN_S)

@@ -57,6 +57,11 @@ class Text:
         return self.zh if language is Language.ZH_HANT_TW else self.en
 
 
+def without_fields(said: str) -> str:
+    """Return words from elsewhere in which no brace opens a field, fit for a `Text`."""
+    return said.replace("{", "(").replace("}", ")")
+
+
 def fields_of(template: str) -> frozenset[str]:
     """Return the names of the `{fields}` in a template."""
     return frozenset(name for _, name, _, _ in Formatter().parse(template) if name)

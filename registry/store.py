@@ -7,8 +7,6 @@ until it commits and none fails because another one came first. Who waits too lo
 fails with `WriteConflict`, and the service tries again. Readers never wait.
 """
 
-import sqlite3
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from federation.errors.registry import RegisterDatabaseError, RequestInvalidError
+from federation.storage import switch_to_wal
 from registry.accounts.rows import SqlAccountRows
 from registry.audit.tables import SqlAuditTrail
 from registry.evidence.tables import ENTRIES, SqlEvidenceLog
@@ -27,7 +26,6 @@ from registry.ports import Transaction, WriteConflict
 from registry.records.tables import SqlRecords
 
 _LOCK_WAIT_MS = 20_000
-_AGAIN_S = 0.01
 _KEPT_OPEN = 4
 """Connections to a server; making one costs more than a proof (benchmarks/registry.py)."""
 
@@ -118,23 +116,10 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def _switch_to_wal(raw: Any) -> None:
-    """Switch to the write-ahead log, for which SQLite waits for nobody by itself."""
-    end = time.monotonic() + _LOCK_WAIT_MS / 1000
-    while True:
-        try:
-            raw.execute("PRAGMA journal_mode = WAL").close()
-            return
-        except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > end:
-                raise
-            time.sleep(_AGAIN_S)
-
-
 def _prepare_sqlite(raw: Any, _record: object) -> None:
     raw.isolation_level = None  # the driver's own BEGIN comes too late to be a lock
     raw.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
-    _switch_to_wal(raw)
+    switch_to_wal(raw, wait_ms=_LOCK_WAIT_MS)
     raw.execute("PRAGMA synchronous = FULL")
     raw.execute("PRAGMA foreign_keys = ON")
 

@@ -22,7 +22,7 @@ from federation.economics.markov import Cohort, Horizon, Rewards, Totals, run_co
 from federation.economics.parameters import ValueSet
 from federation.economics.uncertainty import Draws
 from federation.errors.economics import ModelValueError
-from federation.wording import Text
+from federation.wording import Text, without_fields
 
 Floats = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def title_of(parameter: str) -> Text:
     title = _TITLES[kind]
     if not found:
         return title
-    plain = strategy.replace("{", "(").replace("}", ")")
+    plain = without_fields(strategy)
     return Text(en=f"{title.en}, {plain}", zh=f"{title.zh}:{plain}")
 
 

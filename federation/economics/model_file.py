@@ -63,7 +63,7 @@ from federation.economics.parameters import (
 )
 from federation.errors.economics import ModelFileError
 from federation.evidence.canonical import canonical
-from federation.wording import Text
+from federation.wording import Text, without_fields
 
 MAX_BYTES = 2**20
 
@@ -309,12 +309,7 @@ def _check_names(given: GivenModel) -> None:
         problems.append(Text(en="two strategies have one name", zh="有兩項策略同名"))
     if problems:
         both = ("; ".join(one.en for one in problems), ";".join(one.zh for one in problems))
-        raise ModelFileError(why=Text(en=_plain(both[0]), zh=_plain(both[1])))
-
-
-def _plain(said: str) -> str:
-    """Return words in which no brace opens a field."""
-    return said.replace("{", "(").replace("}", ")")
+        raise ModelFileError(why=Text(en=without_fields(both[0]), zh=without_fields(both[1])))
 
 
 def _parameter(name: str, given: GivenParameter) -> Parameter:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.figures.canvas import COLOURS, GREY, HATCHES, LINES, MARKS, label, paper, said
-from federation.wording import Language, Text
+from federation.wording import Language, Text, without_fields
 
 Floats = NDArray[np.float64]
 
@@ -368,5 +368,5 @@ def survival(groups: Sequence[tuple[Text, Floats, Floats]], language: Language) 
 def _filled(text: Text, values: Mapping[str, object]) -> Text:
     """Return the sentence with its fields filled in, in both languages."""
     both = (text.say(one, **values) for one in (Language.EN, Language.ZH_HANT_TW))
-    en, zh = (one.replace("{", "(").replace("}", ")") for one in both)
+    en, zh = (without_fields(one) for one in both)
     return Text(en=en, zh=zh)

@@ -33,6 +33,7 @@ from sqlalchemy.exc import DBAPIError
 from federation.domain.ids import Sha256
 from federation.errors.registry import RegisterDatabaseError
 from federation.privacy.bookkeeping import LedgerHead, Row, Shelf
+from federation.storage import switch_to_wal
 
 METADATA = MetaData()
 ENTRIES = Table(
@@ -135,7 +136,7 @@ def _engine(url: str) -> Engine:
 def _prepare_sqlite(raw: Any, _record: object) -> None:
     raw.isolation_level = None  # the driver's own BEGIN comes too late to be a lock
     raw.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
-    raw.execute("PRAGMA journal_mode = WAL")
+    switch_to_wal(raw, wait_ms=_LOCK_WAIT_MS)
     raw.execute("PRAGMA synchronous = FULL")
 
 

@@ -6,7 +6,7 @@ html = economics_report(read_economics(content), Language.EN)
 from collections.abc import Mapping, Sequence
 
 from federation.economics.parameters import TAIWAN_EQ5D5L
-from federation.wording import Language, Text
+from federation.wording import Language, Text, without_fields
 from registry.reports import economics_figures as drawings
 from registry.reports.documents import EconomicDocument, Ranked
 from registry.reports.layout import (
@@ -51,7 +51,7 @@ def layout(document: EconomicDocument) -> Report:
     """Return the report of an economic model."""
     return Report(
         kind=KIND,
-        title=Text(en=_plain(document.title.en), zh=_plain(document.title.zh)),
+        title=Text(en=without_fields(document.title.en), zh=without_fields(document.title.zh)),
         under=document.price_base,
         source=document.digest,
         sections=[one for one in sections(document) if one.blocks],
@@ -72,10 +72,6 @@ def sections(document: EconomicDocument) -> Sequence[Section]:
         _sources(document),
         _model(document),
     )
-
-
-def _plain(said: str) -> str:
-    return said.replace("{", "(").replace("}", ")")
 
 
 def _verdict(document: EconomicDocument) -> tuple[Chip, Text]:

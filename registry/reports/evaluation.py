@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from federation.evaluation.policy import Verdict
 from federation.evaluation.sliced import EVERYONE
 from federation.evaluation.suppression import REASONS, Reason
-from federation.wording import Language, Text
+from federation.wording import Language, Text, without_fields
 from registry.reports import evaluation_figures as drawings
 from registry.reports import wording
 from registry.reports.documents import (
@@ -139,15 +139,11 @@ def _worst_first(document: EvaluationDocument) -> list[Finding]:
 
 def _finding(one: Finding) -> tuple[Cell, ...]:
     reason = Text(
-        en=_plain(one.reason["en"]),
-        zh=_plain(one.reason["zh-Hant-TW"]),
+        en=without_fields(one.reason["en"]),
+        zh=without_fields(one.reason["zh-Hant-TW"]),
     )
     title = wording.RULES.get(one.rule, named(one.rule))
     return title, wording.FINDINGS[one.verdict], reason, wording.NEXT[one.verdict]
-
-
-def _plain(said: str) -> str:
-    return said.replace("{", "(").replace("}", ")")
 
 
 def _discrimination(document: EvaluationDocument) -> Section:

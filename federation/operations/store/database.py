@@ -19,7 +19,6 @@ half-way because another one came first.
 """
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,6 +49,7 @@ from federation.errors.storage import (
     StoreUnavailableError,
 )
 from federation.operations.store.conditions import as_coded
+from federation.storage import switch_to_wal
 from federation.wording import Text
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ Result = TypeVar("Result")
 
 METADATA = MetaData()
 
-_AGAIN_S = 0.01
 BUSY_WAIT_MS = 30_000
 """How long a writer waits for another one."""
 
@@ -328,22 +327,9 @@ def _engine(url: str) -> Engine:
 def _prepare_sqlite(raw: Any, _record: object) -> None:
     raw.isolation_level = None  # the driver's own BEGIN comes too late to be a lock
     raw.execute(f"PRAGMA busy_timeout = {BUSY_WAIT_MS}").close()
-    _write_ahead(raw)
+    switch_to_wal(raw, wait_ms=BUSY_WAIT_MS)
     for pragma in ("synchronous = FULL", "foreign_keys = ON"):
         raw.execute(f"PRAGMA {pragma}").close()
-
-
-def _write_ahead(raw: Any) -> None:
-    """Switch a new file to its write-ahead log; SQLite does not wait by itself for this lock."""
-    end = time.monotonic() + BUSY_WAIT_MS / 1000
-    while True:
-        try:
-            raw.execute("PRAGMA journal_mode = WAL").close()
-            return
-        except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > end:
-                raise
-            time.sleep(_AGAIN_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:

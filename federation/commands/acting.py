@@ -1,21 +1,30 @@
 """The options of whoever acts in the register, as commands of the three centres take them.
 
+    @app.command()
+    @acts("IMP-P")                       # --home --person --organisation --role --json
+    def freeze(acting: Acting, study: Study) -> None:
+        kept = operations.freeze(acting.desk, study, actor=acting.actor)
+        say_kept(kept, as_json=acting.as_json)
+
 Whoever has the home's key may name any author here: it is the centre's own tool; people
 elsewhere use the API, which knows who they are.
 """
 
+import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from federation import settings
-from federation.commands.output import emit, help_text, say, t
+from federation.commands.homes import AtCentre
+from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
 
 if TYPE_CHECKING:
-    from federation.operations.embedded_registry import Actor, Following
+    from federation.operations.embedded_registry import Actor, Following, RecordDesk
     from registry.records.ports import StoredRecord
     from registry.records.service import Moved
 
@@ -41,6 +50,63 @@ LACKS = Text(en="  lacks [{code}]: {what} {next_step}", zh="  尚缺 [{code}]:{w
 READY = Text(en="  nothing is missing", zh="  無缺漏")
 WROTE_REPORT = Text(en="Wrote {path}.", zh="已寫入 {path}。")
 NOTHING_FOLLOWS = Text(en="Nothing follows; its record stays.", zh="無後續;紀錄永久保留。")
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who acts on the records of which home, and whether the answer is for machines."""
+
+    home: Path
+    actor: "Actor"
+    as_json: bool
+
+    @property
+    def desk(self) -> "RecordDesk":
+        """Return the records of the home; raises `HomeMissingError` if it is none."""
+        from federation.operations.impact import open_desk
+
+        return open_desk(self.home)
+
+
+def acts(role: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return what gives a command the options of whoever acts, as its one argument `acting`.
+
+    Parameters
+    ----------
+    role
+        In which role people do this if they do not say; None: it must be said.
+    """
+
+    def wrap(command: Callable[..., None]) -> Callable[..., None]:
+        def wrapped(
+            *, home: Path, person: str, organisation: str, role: str, json_: bool, **own: object
+        ) -> None:
+            command(Acting(home, actor(person, organisation, role), json_), **own)
+
+        parameters = [*list(inspect.signature(command).parameters.values())[1:], *_shared(role)]
+        signature = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+        wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+        wrapped.__annotations__ = {one.name: one.annotation for one in signature}
+        wrapped.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+        return wrapped
+
+    return wrap
+
+
+def _shared(role: str | None) -> list[inspect.Parameter]:
+    """Return the options of whoever acts, as a command's signature has them."""
+    empty = inspect.Parameter.empty
+    asked = {
+        "home": (AtCentre, empty),
+        "person": (Person, empty),
+        "organisation": (House, empty),
+        "role": (InRole, empty if role is None else role),
+        "json_": (Json, False),
+    }
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+        for name, (kind, default) in asked.items()
+    ]
 
 
 def actor(person: str, organisation: str, role: str) -> "Actor":

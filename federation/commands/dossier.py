@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federation.commands.acting import (
-    House,
-    InRole,
-    Person,
+    Acting,
     Reason,
     ReportFile,
-    actor,
+    acts,
     say_kept,
     say_moved,
     write_report,
@@ -94,20 +92,17 @@ Dossier = Annotated[str, typer.Argument(metavar="DOSSIER", help=help_text("dossi
 DocumentId = Annotated[
     str, typer.Argument(metavar="DOCUMENT", help=help_text("document", "文件編號"))
 ]
-Maker = Annotated[str, typer.Option("--role", help=help_text("HAO or DEV", "HAO 或 DEV"))]
 Day = Annotated[str, typer.Option(help=help_text("day, 2027-01-31", "日期,2027-01-31"))]
 
 
 @app.command("open", help=t(OPEN))
+@acts("HAO")
 def open_(
+    acting: Acting,
     dossier: Dossier,
     entry: Annotated[str, typer.Argument(metavar="ENTRY", help=help_text("version", "模型版本"))],
-    home: AtCentre,
     task: Annotated[str, typer.Option(help=help_text("CADe, CADx, CADt, ...", "功能類別"))],
     device_id: Annotated[str, typer.Option(help=help_text("device", "產品識別"))],
-    person: Person,
-    organisation: House,
-    role: Maker = "HAO",
     target: Annotated[str, typer.Option(help="TFDA, FDA, EU")] = "TFDA",
     pack: Annotated[
         str | None, typer.Option(help=help_text("NAME@EDITION", "規則包名稱@版本"))
@@ -125,25 +120,23 @@ def open_(
     real_world_data: Annotated[
         bool, typer.Option(help=help_text("uses real-world data", "使用真實世界資料"))
     ] = False,
-    json_: Json = False,
 ) -> None:
     """Open a dossier."""
     from federation.operations.dossier import Device, open_dossier
-    from federation.operations.impact import open_desk
 
     device = Device(task, probability, heat_map, change_plan, licensed_before, real_world_data)
     name, _, edition = (pack or "").partition("@")
     kept = open_dossier(
-        open_desk(home),
+        acting.desk,
         dossier,
         entry,
         device=device,
         device_id=device_id,
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
         target=target,
         pack=(name, edition) if pack else None,
     )
-    say_kept(kept, as_json=json_)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(STATUS))
@@ -176,11 +169,10 @@ def report(dossier: Dossier, out: ReportFile, home: AtCentre, json_: Json = Fals
 
 
 @app.command(help=t(ATTACH))
+@acts("HAO")
 def attach(
+    acting: Acting,
     dossier: Dossier,
-    home: AtCentre,
-    person: Person,
-    organisation: House,
     noun: Annotated[
         str | None, typer.Argument(metavar="NOUN", help=help_text("kind", "紀錄種類"))
     ] = None,
@@ -193,30 +185,26 @@ def attach(
     valid_until: Annotated[
         str | None, typer.Option(help=help_text("its last day", "有效期限"))
     ] = None,
-    role: Maker = "HAO",
-    json_: Json = False,
 ) -> None:
     """Name evidence; what does not count is refused with the reason."""
     from federation.errors.core import InvalidValueError
     from federation.operations import dossier as operations
-    from federation.operations.impact import open_desk
 
-    acting = actor(person, organisation, role)
     if (noun is None) != (record is None):
         raise InvalidValueError(field="ID", actual="missing", expected="NOUN and ID, or neither")
     if noun is None or record is None:
-        found = operations.attach_all(open_desk(home), dossier, actor=acting)
+        found = operations.attach_all(acting.desk, dossier, actor=acting.actor)
     else:
         found = operations.attach(
-            open_desk(home),
+            acting.desk,
             dossier,
             noun,
             record,
-            actor=acting,
+            actor=acting.actor,
             requirement=requirement,
             valid_until=valid_until,
         )
-    if json_:
+    if acting.as_json:
         emit(found.as_json())
         return
     for item, answers in found.items.items():
@@ -226,20 +214,16 @@ def attach(
 
 
 @app.command(help=t(DECIDE))
+@acts()
 def decide(
+    acting: Acting,
     dossier: Dossier,
     decision: Annotated[str, typer.Argument(metavar="DECISION", help=t(DECIDE))],
-    home: AtCentre,
-    person: Person,
-    organisation: House,
-    role: InRole,
     reason: Reason,
-    json_: Json = False,
 ) -> None:
     """Decide on a dossier; everything that holds it back is named."""
     from federation.errors.core import InvalidValueError
     from federation.operations import dossier as operations
-    from federation.operations.impact import open_desk
 
     known = {one.value: one for one in operations.Decision}
     if decision not in known:
@@ -247,150 +231,127 @@ def decide(
             field="decision", actual=repr(decision[:20]), expected=", ".join(known)
         )
     done = operations.decide(
-        open_desk(home),
+        acting.desk,
         dossier,
         known[decision],
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
         reason=reason,
     )
-    say_moved(done, as_json=json_)
+    say_moved(done, as_json=acting.as_json)
 
 
 @app.command(help=t(BUNDLE))
+@acts("HAO")
 def bundle(
+    acting: Acting,
     dossier: Dossier,
-    home: AtCentre,
-    person: Person,
-    organisation: House,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help=help_text("file to write", "輸出檔案"))
     ] = None,
-    role: Maker = "HAO",
-    json_: Json = False,
 ) -> None:
     """Write the bundle that goes to the authority."""
     from federation.operations import dossier as operations
-    from federation.operations.impact import open_desk
 
     path = out or Path(f"{dossier}.zip")
-    done = operations.bundle(
-        open_desk(home), dossier, path, actor=actor(person, organisation, role)
-    )
-    if json_:
+    done = operations.bundle(acting.desk, dossier, path, actor=acting.actor)
+    if acting.as_json:
         say_kept(done.record, as_json=True, bundle=done.path, digest=done.digest)
         return
     say(BUNDLED, path=done.path, digest=done.digest)
 
 
 @app.command(help=t(FILE))
+@acts("HAO")
 def file(
+    acting: Acting,
     document: DocumentId,
     entry: Annotated[str, typer.Argument(metavar="ENTRY", help=help_text("version", "模型版本"))],
     path: Annotated[Path, typer.Argument(metavar="FILE", help=help_text("the file", "檔案"))],
-    home: AtCentre,
     kind: Annotated[str, typer.Option(help=help_text("what it is", "文件種類"))],
     title_en: Annotated[str, typer.Option(help=help_text("title in English", "英文名稱"))],
     title_zh: Annotated[str, typer.Option(help=help_text("title in Chinese", "中文名稱"))],
     issuer: Annotated[str, typer.Option(help=help_text("issuer", "核發單位"))],
     issued: Day,
-    person: Person,
-    organisation: House,
     valid_until: Annotated[
         str | None, typer.Option(help=help_text("its last day", "有效期限"))
     ] = None,
     standard: Annotated[str | None, typer.Option(help=help_text("standard", "標準"))] = None,
-    role: Maker = "HAO",
-    json_: Json = False,
 ) -> None:
     """Put a document into the register; its content stays where it is."""
     from federation.operations import dossier as operations
-    from federation.operations.impact import open_desk
 
     said = operations.Document(kind, title_en, title_zh, issuer, issued, valid_until, standard)
     kept = operations.file_document(
-        open_desk(home),
+        acting.desk,
         document,
         entry,
         read_file(path),
         said,
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
     )
-    say_kept(kept, as_json=json_)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(CONFIRM))
+@acts("VAL-E")
 def confirm(
+    acting: Acting,
     document: DocumentId,
-    home: AtCentre,
-    person: Person,
-    organisation: House,
     reason: Reason,
-    role: InRole = "VAL-E",
-    json_: Json = False,
 ) -> None:
     """Confirm a document."""
     from federation.operations import dossier as operations
-    from federation.operations.impact import open_desk
 
-    acting = actor(person, organisation, role)
-    done = operations.confirm_document(open_desk(home), document, actor=acting, reason=reason)
-    say_moved(done, as_json=json_)
+    done = operations.confirm_document(acting.desk, document, actor=acting.actor, reason=reason)
+    say_moved(done, as_json=acting.as_json)
 
 
 @app.command(help=t(SUBMISSION))
+@acts("HAO")
 def submission(
+    acting: Acting,
     dossier: Dossier,
-    home: AtCentre,
     date: Day,
     number: Annotated[str, typer.Option(help=help_text("number", "文號"))],
-    person: Person,
-    organisation: House,
     result: Annotated[
         str, typer.Option(help="pending, deficiency, answered, licensed, refused")
     ] = "pending",
-    role: Maker = "HAO",
-    json_: Json = False,
 ) -> None:
     """Note a submission; `decide submit` or `decide answer` makes the move."""
     from federation.operations import dossier as operations
-    from federation.operations.impact import open_desk
 
     kept = operations.note_submission(
-        open_desk(home),
+        acting.desk,
         dossier,
         date=date,
         number=number,
         result=result,
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
     )
-    say_kept(kept, as_json=json_)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(LICENCE))
+@acts("HAO")
 def licence(
+    acting: Acting,
     dossier: Dossier,
-    home: AtCentre,
     number: Annotated[str, typer.Option(help=help_text("number", "許可證字號"))],
     issued: Day,
     expires: Day,
-    person: Person,
-    organisation: House,
-    role: Maker = "HAO",
-    json_: Json = False,
 ) -> None:
     """Note the licence; `decide license` makes the move."""
     from federation.operations import dossier as operations
-    from federation.operations.impact import open_desk
 
     kept = operations.note_licence(
-        open_desk(home),
+        acting.desk,
         dossier,
         number=number,
         issued=issued,
         expires=expires,
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
     )
-    say_kept(kept, as_json=json_)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(CHANGE))
@@ -398,12 +359,21 @@ def change(
     home: AtCentre,
     part: Annotated[
         list[str] | None,
+        typer.Option(help=help_text("what it touches, repeated", "變更部分,可重複")),
+    ] = None,
+    fix: Annotated[
+        str | None,
         typer.Option(
-            help=help_text("what it touches; none for a bug fix", "變更部分;僅修正錯誤者免填")
+            help=help_text(
+                "only a bug, user-interface or system", "僅修正 bug、user-interface 或 system"
+            )
         ),
     ] = None,
     plan: Annotated[
         str | None, typer.Option(help=help_text("approved change plan", "經核可的變更控制計畫"))
+    ] = None,
+    entry: Annotated[
+        str | None, typer.Option(help=help_text("the version that is changed", "所變更的版本"))
     ] = None,
     json_: Json = False,
 ) -> None:
@@ -411,7 +381,8 @@ def change(
     from federation.operations import dossier as operations
     from federation.operations.impact import open_desk
 
-    found = operations.classify_change(open_desk(home), part or [], plan=plan)
+    desk = open_desk(home)
+    found = operations.classify_change(desk, part or [], fix=fix, plan=plan, entry=entry)
     if json_:
         emit(found.as_json())
         return

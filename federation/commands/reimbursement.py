@@ -7,11 +7,9 @@ import typer
 
 from federation.commands.acting import (
     STANDS,
-    House,
-    InRole,
-    Person,
+    Acting,
     Reason,
-    actor,
+    acts,
     say_kept,
     say_moved,
     say_next,
@@ -61,37 +59,32 @@ Payment = Annotated[
 Report = Annotated[Path, typer.Argument(metavar="REPORT", help=help_text("the file", "報告檔"))]
 Day = Annotated[str, typer.Option(help=help_text("day, 2027-01-31", "日期,2027-01-31"))]
 Reference = Annotated[str, typer.Option(help=help_text("where it can be read", "文件出處"))]
-Insurer = Annotated[str, typer.Option("--role", help=help_text("in which role", "角色"))]
 
 
 @app.command("open", help=t(OPEN))
+@acts("HAO")
 def open_(
+    acting: Acting,
     payment: Payment,
     entry: Annotated[str, typer.Argument(metavar="ENTRY", help=help_text("version", "模型版本"))],
-    home: AtCentre,
     dossier: Annotated[str, typer.Option(help=help_text("licensed dossier", "已許可的文件"))],
     licence: Annotated[str, typer.Option(help=help_text("its licence", "許可證字號"))],
     indication_en: Annotated[str, typer.Option(help=help_text("in English", "適應症(英文)"))],
     indication_zh: Annotated[str, typer.Option(help=help_text("in Chinese", "適應症(中文)"))],
-    person: Person,
-    organisation: House,
-    role: Insurer = "HAO",
-    json_: Json = False,
 ) -> None:
     """Write a new application."""
     from federation.operations import reimbursement as operations
-    from federation.operations.impact import open_desk
 
     kept = operations.apply(
-        open_desk(home),
+        acting.desk,
         payment,
         entry,
         dossier=dossier,
         licence=licence,
         indication=operations.Indication(indication_en, indication_zh),
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
     )
-    say_kept(kept, as_json=json_)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(SHOW))
@@ -105,143 +98,115 @@ def show(payment: Payment, home: AtCentre, json_: Json = False) -> None:
 
 
 @app.command(help=t(MOVE))
+@acts()
 def move(
+    acting: Acting,
     payment: Payment,
     number: Annotated[str, typer.Argument(metavar="MOVE", help=help_text("P1 to P7", "P1 至 P7"))],
-    home: AtCentre,
-    person: Person,
-    organisation: House,
-    role: InRole,
     reason: Reason,
-    json_: Json = False,
 ) -> None:
     """Make a move; with signatures missing, this one is kept."""
-    from federation.operations.impact import open_desk
     from federation.operations.reimbursement import move_payment
 
-    acting = actor(person, organisation, role)
-    done = move_payment(open_desk(home), payment, number, actor=acting, reason=reason)
-    say_moved(done, as_json=json_)
+    done = move_payment(acting.desk, payment, number, actor=acting.actor, reason=reason)
+    say_moved(done, as_json=acting.as_json)
 
 
 @app.command(help=t(ASSESS))
+@acts("NHI-S")
 def assess(
+    acting: Acting,
     payment: Payment,
     report: Report,
-    home: AtCentre,
     date: Day,
     reference: Reference,
-    person: Person,
-    organisation: House,
-    role: Insurer = "NHI-S",
-    json_: Json = False,
 ) -> None:
     """Name the assessment's report."""
     from federation.operations import reimbursement as operations
-    from federation.operations.impact import open_desk
 
     said = operations.Report(read_file(report), date, reference)
-    acting = actor(person, organisation, role)
-    kept = operations.note_assessment(open_desk(home), payment, said, actor=acting)
-    say_kept(kept, as_json=json_)
+    kept = operations.note_assessment(acting.desk, payment, said, actor=acting.actor)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(REASSESS))
+@acts("NHI-S")
 def reassess(
+    acting: Acting,
     payment: Payment,
     report: Report,
-    home: AtCentre,
     date: Day,
     reference: Reference,
-    person: Person,
-    organisation: House,
-    role: Insurer = "NHI-S",
-    json_: Json = False,
 ) -> None:
     """Name the reassessment's report."""
     from federation.operations import reimbursement as operations
-    from federation.operations.impact import open_desk
 
     said = operations.Report(read_file(report), date, reference)
-    acting = actor(person, organisation, role)
-    kept = operations.note_reassessment(open_desk(home), payment, said, actor=acting)
-    say_kept(kept, as_json=json_)
+    kept = operations.note_reassessment(acting.desk, payment, said, actor=acting.actor)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(TERMS))
+@acts("NHI-S")
 def terms(
+    acting: Acting,
     payment: Payment,
-    home: AtCentre,
     code: Annotated[str, typer.Option(help=help_text("item", "支付項目"))],
     points: Annotated[int, typer.Option(min=0, help=help_text("points", "點數"))],
     start: Annotated[str, typer.Option(help="2027-01-01T00:00:00Z")],
     end: Annotated[str, typer.Option(help="2028-12-31T00:00:00Z")],
     monitoring: Annotated[str, typer.Option(help=help_text("data register", "資料登錄"))],
-    person: Person,
-    organisation: House,
     bundled: Annotated[bool, typer.Option(help=help_text("within another", "包裹支付"))] = False,
-    role: Insurer = "NHI-S",
-    json_: Json = False,
 ) -> None:
     """Write what is paid; more than two years is refused."""
     from federation.operations import reimbursement as operations
-    from federation.operations.impact import open_desk
 
     said = operations.Terms(code, points, bundled, start, end, monitoring)
-    acting = actor(person, organisation, role)
-    kept = operations.set_terms(open_desk(home), payment, said, actor=acting)
-    say_kept(kept, as_json=json_)
+    kept = operations.set_terms(acting.desk, payment, said, actor=acting.actor)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(EVIDENCE))
+@acts("NHI-S")
 def evidence(
+    acting: Acting,
     payment: Payment,
     topic: Annotated[str, typer.Argument(help="quality, efficiency, staff-burden")],
     study: Annotated[str, typer.Argument(metavar="STUDY", help=help_text("study", "研究編號"))],
-    home: AtCentre,
-    person: Person,
-    organisation: House,
-    role: Insurer = "NHI-S",
-    json_: Json = False,
 ) -> None:
     """Name a study; one of another version, or not reported, is refused."""
     from federation.operations import reimbursement as operations
-    from federation.operations.impact import open_desk
 
-    acting = actor(person, organisation, role)
-    kept = operations.add_evidence(open_desk(home), payment, topic, study, actor=acting)
-    say_kept(kept, as_json=json_)
+    kept = operations.add_evidence(acting.desk, payment, topic, study, actor=acting.actor)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(RESTRICT))
+@acts("NHI-S")
 def restrict(
+    acting: Acting,
     payment: Payment,
-    home: AtCentre,
     to_en: Annotated[str, typer.Option(help=help_text("in English", "範圍(英文)"))],
     to_zh: Annotated[str, typer.Option(help=help_text("in Chinese", "範圍(中文)"))],
-    person: Person,
-    organisation: House,
-    role: Insurer = "NHI-S",
-    json_: Json = False,
 ) -> None:
     """Write a restriction; P5 makes the move."""
     from federation.operations import reimbursement as operations
-    from federation.operations.impact import open_desk
 
-    to, acting = operations.Indication(to_en, to_zh), actor(person, organisation, role)
-    kept = operations.restrict(open_desk(home), payment, to, actor=acting)
-    say_kept(kept, as_json=json_)
+    to = operations.Indication(to_en, to_zh)
+    kept = operations.restrict(acting.desk, payment, to, actor=acting.actor)
+    say_kept(kept, as_json=acting.as_json)
 
 
 def _say(shown: "PaymentShown") -> None:
     from federation.operations.reimbursement import NEEDED, PARTS, TOPICS
+    from registry.timers.clocks import TAIPEI
 
     record = shown.record
     place = {"revision": record.revision, "place": record.log_index, "at": record.at}
     say(STANDS, id=record.id, state=record.state, **place)
     for at, number, why in shown.due:
         what = t(BY_CLOCK, move=number) if number else t(REMINDER)
-        say(CLOCK, at=at.date().isoformat(), why=t(why), move=what)
+        say(CLOCK, at=at.astimezone(TAIPEI).date().isoformat(), why=t(why), move=what)
     for topic, studies in shown.topics.items():
         say(SHOWN_BY, topic=t(TOPICS[topic]), studies=", ".join(studies) or t(NOBODY))
     for part, studies in shown.parts.items():

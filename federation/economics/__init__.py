@@ -1,9 +1,9 @@
 """Health economics of diagnostic AI: small, pure, vectorised over draws.
 
-    model = read_model(path.read_bytes())                     # a TOML file (model_file.py)
-    result = analyse(model, counts, draws=10_000, seed=7)     # analysis.py: all of the below
+    model = read_model(content, accuracy_of)                  # a TOML file (model_file.py)
+    result = analyse(model, draws=10_000, seed=7)             # analysis.py: all of the below
     frontier(strategies)                                      # frontier.py: ICERs, dominance
-    run_cohort(matrix, rewards, horizon)                      # markov.py: cohort Markov model
+    run_cohort(cohort, rewards, horizon)                      # markov.py: cohort Markov model
     evpi(net_benefit(draws, 1_000_000))                       # uncertainty.py: CEAC, EVPI, EVPPI
     tornado(...), threshold_price(...)                        # sensitivity.py
     budget_impact(...)                                        # budget.py: five years, by sector

@@ -1,6 +1,6 @@
 """All results of one model, reproducible from its file, the evaluations, draws and seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,7 +18,13 @@ from federation.economics.diagnostic import (
     specificity_of,
     tree_cost,
 )
-from federation.economics.frontier import Ranked, Strategy, frontier
+from federation.economics.frontier import (
+    Ranked,
+    Strategy,
+    frontier,
+    net_health_benefit,
+    net_monetary_benefit,
+)
 from federation.economics.markov import trace
 from federation.economics.model_file import Model
 from federation.economics.parameters import draw_all
@@ -32,9 +38,15 @@ from federation.economics.uncertainty import (
     expected_loss,
     net_benefit,
 )
+from federation.errors.economics import ModelValueError
 
 MAX_PRICE_TIMES = 1000.0
 PLANE_POINTS = 1000
+MAX_STEPS = 2 * 10**8
+"""So many strategies times draws times cycles are computed, in about two minutes."""
+
+MAX_PATHS = 2 * 10**6
+"""So many strategies times draws, in about two gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,8 @@ class Analysis:
                 for name, share in zip(self.best, self.best_share, strict=True)
             ],
             "expected_loss": self.loss.tolist(),
+            "net_benefit": self._benefits(net_monetary_benefit),
+            "net_health_benefit": self._benefits(net_health_benefit),
             "information": [
                 {"threshold": one.threshold, "evpi": one.evpi, "evppi": dict(one.evppi)}
                 for one in self.information
@@ -123,6 +137,12 @@ class Analysis:
             "plane": self._plane(),
         }
 
+    def _benefits(self, of: Callable[[Strategy, float], float]) -> list[list[float]]:
+        """Return a row a threshold, a column a strategy, over the means of the draws."""
+        means = {one.strategy.name: one.strategy for one in self.mean_case}
+        named = [means[name] for name in self.model.strategies]
+        return [[of(one, threshold) for one in named] for threshold in self.model.thresholds]
+
     def _plane(self) -> list[list[float]]:
         """Return pairs of incremental effect and cost, last strategy against the first."""
         effect = self.draws.effect[:PLANE_POINTS, -1] - self.draws.effect[:PLANE_POINTS, 0]
@@ -139,8 +159,9 @@ def analyse(model: Model, *, draws: int = 10_000, seed: int = 1) -> Analysis:
     Raises
     ------
     UtilityRangeError, TransitionRowError, ModelValueError
-        If a draw of a parameter makes no model.
+        If a draw of a parameter makes no model, or more is asked for than can be computed.
     """
+    _check_size(model, draws)
     values = draw_all(model.parameters, draws, seed=seed)
     check_values(values, model.value_set)
     drawn = simulate(values, model.strategies, model.horizon)
@@ -162,6 +183,17 @@ def analyse(model: Model, *, draws: int = 10_000, seed: int = 1) -> Analysis:
         price=_price(model),
         budget=budget_of(model),
     )
+
+
+def _check_size(model: Model, draws: int) -> None:
+    paths = draws * len(model.strategies)
+    most = min(MAX_PATHS, MAX_STEPS // model.horizon.cycles)
+    if paths > most:
+        raise ModelValueError(
+            name="strategies times draws",
+            actual=paths,
+            expected=f"at most {most} over these cycles",
+        )
 
 
 def _means(model: Model) -> dict[str, float]:
@@ -235,12 +267,16 @@ def _later(model: Model, values: Mapping[str, Floats]) -> list[float]:
     cycles = min(model.horizon.cycles, int(np.ceil(YEARS / years)))
     cohort, rewards = cohort_of(values, model.strategies, years), rewards_of(values)
     ends = [float(((at[-1] - at[0]) * rewards.cost).sum()) for at in trace(cohort, cycles)]
-    of_cycle = [years * (old + new) / 2 for old, new in pairwise(ends)]
     since = [0.0] * YEARS
-    for cycle, amount in enumerate(of_cycle):
-        if int(cycle * years) < YEARS:
-            since[int(cycle * years)] += amount
+    for cycle, (old, new) in enumerate(pairwise(ends)):
+        for year in range(YEARS):
+            since[year] += _shared(cycle * years, (cycle + 1) * years, year) * (old + new) / 2
     return [
         sum(model.uptake.reached(began) * since[year - began] for began in range(year + 1))
         for year in range(YEARS)
     ]
+
+
+def _shared(start: float, end: float, year: int) -> float:
+    """Return how much of a cycle, in years, falls into a calendar year, 0 the first."""
+    return max(0.0, min(end, year + 1.0) - max(start, float(year)))

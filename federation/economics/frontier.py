@@ -1,8 +1,9 @@
 """Compare strategies: ICERs along the efficient frontier, strong and extended dominance.
 
 A strategy is dominated (D) when another costs no more and does at least as much, one of
-both strictly; extendedly dominated (ED) when a mix of two others would do more for less,
-that is, when its ICER is above that of the next better one (Cantor 1994).
+both strictly; of two that are equal in both, the first by name stays. It is extendedly
+dominated (ED) when a mix of two others would do more for less, that is, when its ICER is
+not below that of the next better one (Cantor 1994).
 """
 
 import math

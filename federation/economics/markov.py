@@ -28,9 +28,18 @@ _NOT_FINITE = Text(en="one is NaN or infinite", zh="其一為 NaN 或無限大")
 
 
 class Correction(Enum):
-    """How a cycle's reward is taken from the states at both of its ends."""
+    """How a cycle's reward is taken from the states at both of its ends.
+
+    `START` and `END` count each cycle by the states at its one end, as many published models
+    do. `NONE` counts both ends of the horizon whole, one time more than there are cycles.
+    `SIMPSON` is the 1/3 rule where the number of cycles is even. The rule does not exist for
+    an odd number; there the weights are those of the published Sick-Sicker model (75 cycles),
+    a third of a cycle short: choose an even number.
+    """
 
     NONE = "none"
+    START = "start-of-cycle"
+    END = "end-of-cycle"
     HALF_CYCLE = "half-cycle"
     SIMPSON = "simpson"
 
@@ -65,6 +74,10 @@ class Horizon:
     def __post_init__(self) -> None:
         if not 1 <= self.cycles <= MAX_CYCLES:
             raise ModelValueError(name="cycles", actual=self.cycles, expected=f"1 to {MAX_CYCLES}")
+        if self.correction is Correction.SIMPSON and self.cycles < 2:
+            raise ModelValueError(
+                name="cycles", actual=self.cycles, expected="2 or more for Simpson's rule"
+            )
         if not 0 < self.cycle_years <= 10:
             raise ModelValueError(
                 name="cycle length", actual=self.cycle_years, expected="above 0, at most 10 years"
@@ -211,10 +224,15 @@ def _corrected(correction: Correction, cycles: int) -> Floats:
     """Return the weight of each trace, shape (T + 1,)."""
     ends = np.ones(cycles + 1)
     match correction:
+        case Correction.START:
+            ends[-1] = 0.0
+        case Correction.END:
+            ends[0] = 0.0
         case Correction.HALF_CYCLE:
             ends[[0, -1]] = 0.5
-        case Correction.SIMPSON:  # 1/3, 2/3, 4/3, ..., 1/3
-            ends[1::2], ends[2::2] = 2 / 3, 4 / 3
+        case Correction.SIMPSON:
+            inner = (4 / 3, 2 / 3) if cycles % 2 == 0 else (2 / 3, 4 / 3)
+            ends[1::2], ends[2::2] = inner
             ends[[0, -1]] = 1 / 3
     return ends
 

@@ -36,14 +36,15 @@ unless the file says how to convert them:
     index = { "2024" = 100.0, "2026" = 104.0 }
 """
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from federation.domain.ids import Sha256
+from federation.domain.toml_text import parse_toml
 from federation.economics.budget import Sector, Uptake
 from federation.economics.diagnostic import (
     COSTS,
@@ -55,6 +56,8 @@ from federation.economics.diagnostic import (
 from federation.economics.markov import Correction, Horizon
 from federation.economics.money import Conversion, Money, PriceBase
 from federation.economics.parameters import (
+    LARGEST,
+    SMALLEST,
     TAIWAN_EQ5D5L,
     Accuracy,
     Law,
@@ -63,13 +66,20 @@ from federation.economics.parameters import (
 )
 from federation.errors.economics import ModelFileError
 from federation.evidence.canonical import canonical
+from federation.evidence.characters import unseen_in
 from federation.wording import Text, without_fields
 
 MAX_BYTES = 2**20
+MAX_PARAMETERS = 100
 
 _TOO_LARGE = Text(en="it is larger than 1 MiB", zh="檔案大於 1 MiB")
 _NOT_TOML = Text(en="it is not TOML in UTF-8", zh="不是 UTF-8 編碼的 TOML")
+_UNSEEN = Text(en="it holds characters that are not seen", zh="內含不可見字元")
 
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A number; true, false and texts are none."""
+
+Whole = Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
 Words = Annotated[str, Field(min_length=1, max_length=400)]
 Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f:]{1,80}$")]
 
@@ -82,20 +92,20 @@ class GivenParameter(_Strict):
     """A parameter as written, with where it comes from."""
 
     law: Law
-    first: float
-    second: float = 0.0
+    first: Number
+    second: Number = 0.0
     source: Words
     currency: str | None = None
-    price_year: int | None = None
+    price_year: Whole | None = None
 
 
 class GivenCounts(_Strict):
     """Published counts of the comparator at its operating point."""
 
-    true_positives: int
-    false_negatives: int
-    true_negatives: int
-    false_positives: int
+    true_positives: Whole
+    false_negatives: Whole
+    true_negatives: Whole
+    false_positives: Whole
     source: Words
 
 
@@ -111,10 +121,10 @@ class GivenStrategy(_Strict):
 class GivenHorizon(_Strict):
     """How long, and what later years count."""
 
-    cycles: int
-    cycle_years: float = 1.0
-    cost_rate: float = 0.03
-    effect_rate: float = 0.03
+    cycles: Whole
+    cycle_years: Number = 1.0
+    cost_rate: Number = 0.03
+    effect_rate: Number = 0.03
     correction: Correction = Correction.HALF_CYCLE
 
 
@@ -122,19 +132,21 @@ class GivenValueSet(_Strict):
     """Where utilities come from, and their range."""
 
     name: Words = TAIWAN_EQ5D5L.name
-    low: float = TAIWAN_EQ5D5L.low
-    high: float = TAIWAN_EQ5D5L.high
+    low: Number = TAIWAN_EQ5D5L.low
+    high: Number = TAIWAN_EQ5D5L.high
 
 
 class GivenBudget(_Strict):
     """Who is eligible, who is reached, and which sector pays."""
 
-    eligible: Annotated[tuple[float, ...], Field(min_length=5, max_length=5)]
-    share: Annotated[tuple[float, ...], Field(min_length=5, max_length=5)]
+    eligible: Annotated[
+        tuple[Annotated[Number, Field(le=LARGEST)], ...], Field(min_length=5, max_length=5)
+    ]
+    share: Annotated[tuple[Number, ...], Field(min_length=5, max_length=5)]
     sector: Sector = Sector.HOSPITAL
 
 
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[Number, Field(ge=SMALLEST, le=LARGEST)]
 
 
 class GivenConversion(_Strict):
@@ -167,12 +179,14 @@ class GivenModel(_Strict):
 
     title: GivenTitle
     currency: str
-    price_year: int
+    price_year: Whole
     perspective: Annotated[str, Field(pattern="^(nhi|societal)$")] = "nhi"
-    thresholds: Annotated[tuple[float, ...], Field(min_length=1, max_length=200)]
+    thresholds: Annotated[
+        tuple[Annotated[Number, Field(gt=0, le=LARGEST)], ...], Field(min_length=1, max_length=200)
+    ]
     value_set: GivenValueSet = GivenValueSet()
     horizon: GivenHorizon
-    parameters: dict[str, GivenParameter]
+    parameters: Annotated[dict[str, GivenParameter], Field(max_length=MAX_PARAMETERS)]
     strategies: Annotated[tuple[GivenStrategy, ...], Field(min_length=2, max_length=10)]
     budget: GivenBudget | None = None
     conversion: GivenConversion | None = None
@@ -269,19 +283,23 @@ def read_given(content: bytes) -> GivenModel:
     if len(content) > MAX_BYTES:
         raise ModelFileError(why=_TOO_LARGE)
     try:
-        raw = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raw = parse_toml(content)
+    except ValueError as error:
         raise ModelFileError(why=_NOT_TOML) from error
     try:
         given = GivenModel.model_validate(raw)
     except ValidationError as error:
         raise ModelFileError(why=_listed(error)) from error
+    if unseen_in(given.model_dump(mode="json")):
+        raise ModelFileError(why=_UNSEEN)
     _check_names(given)
     return given
 
 
 def _listed(error: ValidationError) -> str:
-    lines = (".".join(map(str, one["loc"])) + f" ({one['type']})" for one in error.errors()[:20])
+    lines = (
+        ".".join(map(str, one["loc"]))[:120] + f" ({one['type']})" for one in error.errors()[:20]
+    )
     return "; ".join(lines)
 
 
@@ -294,9 +312,12 @@ def _check_names(given: GivenModel) -> None:
         one.name for one in given.strategies if (one.evaluation is None) == (one.counts is None)
     ]
     typed = [one.name for one in given.strategies[1:] if one.counts is not None]
+    no_money = sorted(name for name, one in given.parameters.items() if _is_priced(one, name))
+    rises = all(low < high for low, high in pairwise(given.thresholds))
     problems = [
         *(Text(en=f"{name} is missing", zh=f"缺少 {name}") for name in missing),
         *(Text(en=f"{name[:40]} is unknown", zh=f"{name[:40]} 不是已知的參數") for name in unknown),
+        *(Text(en=f"{name} is no amount of money", zh=f"{name} 不是金額") for name in no_money),
         *(
             Text(
                 en=f"{name} needs an evaluation, or (the first one only) counts",
@@ -307,9 +328,20 @@ def _check_names(given: GivenModel) -> None:
     ]
     if len(set(names)) < len(names):
         problems.append(Text(en="two strategies have one name", zh="有兩項策略同名"))
+    if not rises:
+        problems.append(Text(en="thresholds do not rise", zh="閾值未由小到大排列"))
     if problems:
         both = ("; ".join(one.en for one in problems), ";".join(one.zh for one in problems))
         raise ModelFileError(why=Text(en=without_fields(both[0]), zh=without_fields(both[1])))
+
+
+def _is_priced(given: GivenParameter, name: str) -> bool:
+    """Say whether something that is no cost has a currency or a price year."""
+    return (
+        name in PARAMETERS
+        and name not in COSTS
+        and (given.currency, given.price_year) != (None, None)
+    )
 
 
 def _parameter(name: str, given: GivenParameter) -> Parameter:
@@ -336,7 +368,8 @@ class _Costs:
         return f"{given.source}; {self._stands(given)} -> {self.base}: {self.conversion.source}"
 
     def _stands(self, given: GivenParameter) -> PriceBase:
-        return PriceBase(given.currency or self.base.currency, given.price_year or self.base.year)
+        currency = self.base.currency if given.currency is None else given.currency
+        return PriceBase(currency, self.base.year if given.price_year is None else given.price_year)
 
 
 def _accuracy(given: GivenStrategy, accuracy_of: AccuracyOf) -> tuple[Accuracy, str]:

@@ -4,7 +4,6 @@ Sensitivity and specificity come from counts of an evaluation (`Accuracy`): the 
 distribution of a Jeffreys prior, so that what a small study leaves open stays open.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +16,15 @@ from scipy import stats
 from federation.errors.economics import ModelValueError, UtilityRangeError
 
 Floats = NDArray[np.float64]
+
+LARGEST = 1e12
+"""No number of a model is further from zero: beyond it, sums of squares lose their meaning."""
+
+SMALLEST = 1e-9
+"""What must be above zero is at least this."""
+
+WIDEST = 5.0
+"""The largest standard error of a logarithm."""
 
 
 class Law(Enum):
@@ -49,7 +57,7 @@ class Parameter:
 
     def __post_init__(self) -> None:
         numbers = (self.first, self.second)
-        if not all(math.isfinite(number) for number in numbers) or not self._holds():
+        if not all(abs(number) <= LARGEST for number in numbers) or not self._holds():
             raise ModelValueError(
                 name=self.name,
                 actual=f"{self.law.value}({self.first:g}, {self.second:g})",
@@ -60,10 +68,12 @@ class Parameter:
         match self.law:
             case Law.FIXED:
                 return True
-            case Law.BETA | Law.GAMMA | Law.LOGNORMAL:
-                return self.first > 0 and self.second > 0
+            case Law.BETA | Law.GAMMA:
+                return min(self.first, self.second) >= SMALLEST
+            case Law.LOGNORMAL:
+                return self.first >= SMALLEST and SMALLEST <= self.second <= WIDEST
             case Law.NORMAL:
-                return self.second > 0
+                return self.second >= SMALLEST
             case Law.UNIFORM:
                 return self.first < self.second
 
@@ -110,12 +120,12 @@ class Parameter:
 
 
 _NEEDED = {
-    Law.FIXED: "a finite number",
-    Law.BETA: "successes and failures above zero",
-    Law.GAMMA: "a mean and a standard error above zero",
-    Law.LOGNORMAL: "a median and a standard error above zero",
-    Law.NORMAL: "a mean and a standard error above zero",
-    Law.UNIFORM: "a low below a high",
+    Law.FIXED: f"a number within {LARGEST:g} of zero",
+    Law.BETA: f"successes and failures from {SMALLEST:g} to {LARGEST:g}",
+    Law.GAMMA: f"a mean and a standard error from {SMALLEST:g} to {LARGEST:g}",
+    Law.LOGNORMAL: f"a median from {SMALLEST:g}, a standard error of the logarithm to {WIDEST:g}",
+    Law.NORMAL: f"a mean and a standard error from {SMALLEST:g}, within {LARGEST:g}",
+    Law.UNIFORM: f"a low below a high, within {LARGEST:g}",
 }
 
 
@@ -126,7 +136,7 @@ class Accuracy:
     Raises
     ------
     ModelValueError
-        If a count is negative or there are no positives or no negatives.
+        If a count is negative or beyond all people, or positives or negatives are missing.
     """
 
     evaluation: str
@@ -142,6 +152,10 @@ class Accuracy:
             self.true_negatives,
             self.false_positives,
         )
+        if max(counts) > LARGEST:
+            raise ModelValueError(
+                name=self.evaluation, actual="beyond all people", expected="counts"
+            )
         if min(counts) < 0 or not counts[0] + counts[1] or not counts[2] + counts[3]:
             raise ModelValueError(
                 name=self.evaluation, actual=str(counts), expected="positives and negatives"
@@ -156,13 +170,36 @@ class Accuracy:
         return Parameter(name, Law.BETA, self.true_negatives + 0.5, self.false_positives + 0.5)
 
 
+_TAIWAN = "EQ-5D-5L Taiwan (Lin 2018)"
+_PUBLISHED = {_TAIWAN: (-1.0259, 1.0)}
+LOWEST_UTILITY = -3.0
+"""No published value set goes lower."""
+
+
 @dataclass(frozen=True, slots=True)
 class ValueSet:
-    """The range of utilities of a population's value set."""
+    """The range of utilities of a population's value set.
+
+    Raises
+    ------
+    ModelValueError
+        If it is no range that ends at full health (1), or a known set has another range.
+    """
 
     name: str
     low: float
     high: float = 1.0
+
+    def __post_init__(self) -> None:
+        wanted = _PUBLISHED.get(self.name)
+        if not LOWEST_UTILITY <= self.low < self.high <= 1:
+            expected = f"a low from {LOWEST_UTILITY:g}, below a high of at most 1"
+        elif wanted is not None and (self.low, self.high) != wanted:
+            expected = f"{wanted[0]} to {wanted[1]}, as published"
+        else:
+            return
+        actual = f"{self.low} to {self.high}"
+        raise ModelValueError(name=self.name, actual=actual, expected=expected)
 
     def check(self, name: str, values: Floats) -> None:
         """Return if all values lie in the set.
@@ -185,7 +222,7 @@ class ValueSet:
         )
 
 
-TAIWAN_EQ5D5L = ValueSet("EQ-5D-5L Taiwan (Lin 2018)", -1.0259)
+TAIWAN_EQ5D5L = ValueSet(_TAIWAN, -1.0259)
 
 
 def draw_all(parameters: Mapping[str, Parameter], count: int, *, seed: int) -> dict[str, Floats]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BSpline
-from scipy.stats import norm
 
 from federation.errors.economics import ModelValueError
 
@@ -91,21 +90,6 @@ def evpi(benefit: Floats) -> float:
         Net benefit, shape (D, K).
     """
     return float(benefit.max(axis=1).mean() - benefit.mean(axis=0).max())
-
-
-def evpi_of_normal(mean: float, deviation: float) -> float:
-    """Return the EVPI of one decision whose incremental net benefit is normal, in closed form.
-
-    Raises
-    ------
-    ModelValueError
-        If the deviation is not above zero.
-    """
-    if not deviation > 0:
-        raise ModelValueError(name="deviation", actual=deviation, expected="above zero")
-    scaled = mean / deviation
-    knowing = deviation * norm.pdf(scaled) + mean * norm.cdf(scaled)
-    return float(knowing - max(mean, 0.0))
 
 
 def evppi(benefit: Floats, parameters: Floats) -> float:

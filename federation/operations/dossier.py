@@ -27,7 +27,7 @@ from federation.errors.impact_commands import (
     EvidenceNotInForceError,
     OtherVersionEvidenceError,
 )
-from federation.errors.registry import RecordNotFoundError
+from federation.errors.moves import RecordNotFoundError
 from federation.operations.embedded_registry import Actor, RecordDesk
 from federation.wording import Language, Text
 
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 NOUN = "certification-dossier"
 DOCUMENT = "evidence-document"
 SIGNED_VERSION = "signed-version"
+PACK = "tfda-ai"
+FIXES = ("bug", "user-interface", "system")
+"""What a change may be that touches no part of a version."""
+
 TASKS = ("CADe", "CADx", "CADt", "prognosis", "triage", "documentation", "other")
 TARGETS = ("TFDA", "FDA", "EU")
 
@@ -143,7 +147,8 @@ def open_dossier(
     Parameters
     ----------
     pack
-        Name and edition of the rule pack; the newest one by default.
+        Name and edition of the rule pack; by default the newest edition of `PACK`. Its
+        content id goes into the dossier, so that nobody can change what is asked afterwards.
 
     Raises
     ------
@@ -151,11 +156,11 @@ def open_dossier(
         What the register refused with; `EntryNotFoundError` if there is no such version.
     """
     desk.item(SIGNED_VERSION, entry)
-    name, edition = pack or desk.packs()[-1]
+    name, edition = pack or (PACK, None)
     body: dict[str, object] = {
         "entry": entry,
         "target": target,
-        "pack": {"id": name, "version": edition},
+        "pack": desk.pack(name, edition),
         "device_id": device_id,
         "device": asdict(device),
     }
@@ -351,16 +356,31 @@ def confirm_document(desk: RecordDesk, document: str, *, actor: Actor, reason: s
 
 
 def classify_change(
-    desk: RecordDesk, parts: Sequence[str], *, plan: str | None = None
+    desk: RecordDesk,
+    parts: Sequence[str] = (),
+    *,
+    fix: str | None = None,
+    plan: str | None = None,
+    entry: str | None = None,
 ) -> "Classified":
-    """Return what a change of a licensed version needs; parts by their names, none for a fix.
+    """Return what a change of a licensed version needs.
+
+    Parameters
+    ----------
+    parts
+        What it touches, by their names.
+    fix
+        One of `FIXES` where it touches no part; one of both must be said.
+    plan, entry
+        The change plan it may fall under, and the version that is changed.
 
     Raises
     ------
     RecordShapeError, RecordNotFoundError
-        If a part or the change plan is unknown.
+        If nothing is said, or a part or the change plan is unknown.
     """
-    return desk.classify(parts, plan)
+    asked = {"parts": list(parts), "fix": fix, "plan": plan, "entry": entry}
+    return desk.classify(asked)
 
 
 def _is_signed(desk: RecordDesk, noun: str, record: str) -> bool:

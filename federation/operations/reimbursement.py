@@ -5,7 +5,8 @@
     note_assessment / set_terms / add_evidence / note_reassessment / restrict
     move_payment(desk, "pay-1", "P2", actor=..., reason=...)
 
-The register decides what may follow (`registry.reimbursement`); the clock ends a provisional
+Reports, terms and restrictions are the insurer's to write: another author's hold the decision
+back. The register decides what may follow (`registry.reimbursement`); the clock ends a provisional
 payment by itself. `NEEDED` says in words which evidence each step rests on.
 """
 
@@ -58,13 +59,14 @@ NEEDED: Mapping[str, Text] = {
         zh="無須文件:時鐘於屆期日執行。在此之前請蒐集品質、效率與人力負擔的證據。",
     ),
     "P4": Text(
-        en="The reassessment's report, and reported studies of this version on quality, "
-        "efficiency and the burden of staff.",
-        zh="再評估報告,以及此版本已提出報告的品質、效率與人力負擔研究。",
+        en="The reassessment's report, written since it began, and reported studies of this "
+        "version on quality, efficiency and the burden of staff; the licence still in force.",
+        zh="再評估開始後的再評估報告,以及此版本已提出報告的品質、效率與人力負擔研究;許可證仍有效。",
     ),
     "P5": Text(
-        en="The reassessment's report, and to what the payment is restricted.",
-        zh="再評估報告,以及給付限縮的範圍。",
+        en="The reassessment's report, written since it began, and to what the payment is "
+        "restricted; the licence still in force.",
+        zh="再評估開始後的再評估報告,以及給付限縮的範圍;許可證仍有效。",
     ),
     "P6": Text(en="The report that the decision rests on.", zh="作為決定依據的評估報告。"),
     "P7": Text(en="A reason, for example new evidence of harm.", zh="理由,例如新的危害證據。"),

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from federation.errors import PlatformError
-from federation.errors.registry import ChangePlanError
+from federation.errors.guards import ChangePlanError
 from federation.evidence.canonical import canonical
 from federation.evidence.model_version import Bilingual, Digest, EntryId, Line
 from federation.wording import Text

@@ -16,7 +16,9 @@ from enum import Enum
 from federation.wording import Language, Text
 from registry.certification.dossier import Dossier, Item
 from registry.certification.rule_packs import Need, Requirement, RulePack
+from registry.certification.titles import document_title
 from registry.datasets.fields import end_of
+from registry.evaluations.titles import DIMENSIONS
 
 
 class Status(Enum):
@@ -319,17 +321,15 @@ def _one(kind: str, need: Need) -> Text:
 def _detail(kind: str, need: Need) -> Text | None:
     match kind:
         case "evaluation" if need.external_sites:
-            sites = need.external_sites
-            names = ", ".join(one.value for one in need.dimensions)
+            sites, named = need.external_sites, _dimensions(need)
             return Text(
-                en=f"{names}, at {sites} sites that did not train it",
-                zh=f"{names},{sites} 家以上未參與訓練的院所",
+                en=f"{named.en}, at {sites} sites that did not train it",
+                zh=f"{named.zh},{sites} 家以上未參與訓練的院所",
             )
         case "evaluation" if need.disjoint:
             return Text(en="with proof of disjoint patients", zh="附病人不重疊證明")
         case "evaluation" if need.dimensions:
-            names = ", ".join(one.value for one in need.dimensions)
-            return Text(en=names, zh=names)
+            return _dimensions(need)
         case "model-version" if need.attributes:
             names = ", ".join(need.attributes)
             return Text(en=f"attributes {names}", zh=f"透明性指標 {names}")
@@ -340,8 +340,15 @@ def _detail(kind: str, need: Need) -> Text | None:
         case "dataset-card" if need.every_training_site:
             return Text(en="for every training site", zh="每家訓練院所")
         case "evidence-document" if need.document:
-            return Text(en=need.document, zh=need.document)
+            return document_title(need.document)
     return None
+
+
+def _dimensions(need: Need) -> Text:
+    return Text(
+        en=", ".join(one.value for one in need.dimensions),
+        zh="、".join(DIMENSIONS[one.value].zh for one in need.dimensions),
+    )
 
 
 def _filled(sentence: Text, what: Text) -> Text:

@@ -6,16 +6,16 @@ it is, and until when it is valid. Somebody else than its author confirms it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from federation.errors import PlatformError
 from federation.errors.evidence_nouns import DossierGuardError
 from federation.evidence.canonical import canonical
 from federation.evidence.model_version import Bilingual, Digest, EntryId, Line
 from federation.wording import Text
-from registry.datasets.fields import Day, Slug, end_of
+from registry.datasets.fields import Day, Slug, end_of, start_of
 from registry.disclosure import OpenBody
 from registry.models.version_card import NAME as VERSION
 from registry.records.moves import Case, Move, Moves, Seat
@@ -41,6 +41,12 @@ class Document(OpenBody):
     schema_: Literal["trifed.evidence-document/1"] = Field(
         default="trifed.evidence-document/1", alias="schema"
     )
+
+    @model_validator(mode="after")
+    def _ends_after_it_began(self) -> Self:
+        if self.valid_until is not None and self.valid_until < self.issued:
+            raise ValueError("valid_until: before it was issued")
+        return self
 
     def facets(self) -> Mapping[str, Sequence[str]]:
         """Return version and kind."""
@@ -73,15 +79,18 @@ class DocumentDeed(Enum):
 
 
 _EXPIRED = Text(en="it has expired", zh="已逾有效期限")
+_NOT_YET = Text(en="the day of its issue has not come", zh="尚未到核發日期")
 _USE = Text(en="Dossiers may name it.", zh="文件可列為證據。")
 _END = Text(en="File a new one.", zh="請另行登錄新文件。")
 
 
-def not_expired(case: Case) -> Iterator[PlatformError]:
-    """F1: its last day has not passed."""
+def in_force(case: Case) -> Iterator[PlatformError]:
+    """F1: it has been issued, and its last day has not passed."""
     body = Document.model_validate_json(canonical(dict(case.record.body)))
     if body.valid_until is not None and end_of(body.valid_until) < case.now:
         yield DossierGuardError(dossier=case.record.id, why=_EXPIRED)
+    if case.now < start_of(body.issued):
+        yield DossierGuardError(dossier=case.record.id, why=_NOT_YET)
 
 
 MOVES = Moves(
@@ -92,7 +101,7 @@ MOVES = Moves(
             DocumentState.FILED,
             DocumentState.CONFIRMED,
             seats=(Seat(Role.VAL_E, Role.RAI_R),),
-            guards=(not_expired,),
+            guards=(in_force,),
             kind=DocumentDeed.CONFIRMED,
             follows=_USE,
         ),

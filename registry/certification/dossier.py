@@ -27,10 +27,11 @@ _RequirementId = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]{2,39}$")]
 
 
 class PackRef(Body):
-    """Which edition of which rule pack the dossier answers."""
+    """Which edition of which rule pack the dossier answers, and the content id it had."""
 
     id: PackName
     version: PackVersion
+    digest: Digest | None = None
 
 
 class Device(Body):
@@ -83,6 +84,12 @@ class Licence(Body):
     number: Line
     issued: Day
     expires: Day
+
+    @model_validator(mode="after")
+    def _ends_after_it_began(self) -> Self:
+        if self.expires < self.issued:
+            raise ValueError("expires: before it was issued")
+        return self
 
 
 class Dossier(OpenBody):

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from federation.errors.registry import LogTamperedError, NotCanonicalError, RecordInvalidError
+from federation.errors.evidence_nouns import RulePackError
+from federation.errors.registry import RecordInvalidError
+from federation.errors.signed import LogTamperedError, NotCanonicalError
 from federation.evidence.canonical import canonical, digest_of, parse
 from federation.evidence.model_version import PrivacyStatement, Record
+from federation.wording import Text
 from registry.certification.completeness import (
     Completeness,
     ItemFacts,
@@ -20,14 +23,19 @@ from registry.certification.completeness import (
     judged_items,
 )
 from registry.certification.dossier import SIGNED_VERSION, Dossier, Item
-from registry.certification.rule_packs import pack_named
+from registry.certification.rule_packs import RulePack, pack_named
 from registry.datasets.card import DATASET
 from registry.datasets.card import NAME as CARD
+from registry.models.disjointness import is_disjoint
 from registry.models.version_card import NAME as VERSION
 from registry.ports import Transaction
 from registry.records.ports import RecordStore, StoredRecord
 from registry.training.run import NAME as RUN
 
+_EDITED = Text(
+    en="the edition that is installed is not the one that the dossier named",
+    zh="目前安裝的版本與文件所載者內容不同",
+)
 Key = tuple[str, str]
 REGISTER = "register"
 """Who signs the record of a version: the register's own key, no person."""
@@ -43,14 +51,27 @@ class DossierEvidence:
     history: tuple[StoredRecord, ...] = ()
 
     def at(self, now: datetime) -> Completeness:
-        """Return how the dossier stands at a time; raises `RulePackError` for an unknown pack."""
-        pack = pack_named(self.dossier.pack.id, self.dossier.pack.version)
+        """Return how the dossier stands at a time; raises `RulePackError` as `_pack`."""
+        pack = self._pack()
         return completeness(pack, self.dossier, self.facts, trained_at=self.trained_at, now=now)
 
     def judged(self, now: datetime) -> dict[str, Judged]:
-        """Return every item by its id; raises `RulePackError` for an unknown pack."""
-        pack = pack_named(self.dossier.pack.id, self.dossier.pack.version)
-        return judged_items(pack, self.dossier, self.facts, now=now)
+        """Return every item by its id; raises `RulePackError` as `_pack`."""
+        return judged_items(self._pack(), self.dossier, self.facts, now=now)
+
+    def _pack(self) -> RulePack:
+        """Return the edition that the dossier answers.
+
+        Raises
+        ------
+        RulePackError
+            If it is not installed, or is not what it was when the dossier named it.
+        """
+        named = self.dossier.pack
+        pack = pack_named(named.id, named.version)
+        if named.digest is not None and pack.digest != named.digest:
+            raise RulePackError(pack=f"{named.id} {named.version}", why=_EDITED)
+        return pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +166,7 @@ def _facts(transaction: Transaction, item: Item, dossier: Dossier, version: _Ver
         valid_until=_text(body, "valid_until"),
         dimension=_text(body, "dimension"),
         sites=_sites(body),
-        disjoint=body.get("disjointness") is not None,
+        disjoint=is_disjoint(transaction, record, version.signed),
         attributes=frozenset(_names(body, "attributes")),
         mlbom=body.get("mlbom") is not None,
         document=_text(body, "document"),
@@ -204,7 +225,8 @@ def signed_item(transaction: Transaction, entry: str, *, id: str) -> Item | None
 
 def _sites(body: Mapping[str, object]) -> frozenset[str]:
     one = _text(body, "site")
-    return frozenset(_names(body, "sites")) | ({one} if one else frozenset())
+    present = frozenset(_names(body, "sites")) - frozenset(_names(body, "absent"))
+    return present | ({one} if one else frozenset())
 
 
 def _text(body: Mapping[str, object], name: str) -> str | None:

@@ -1,8 +1,10 @@
 """The noun ``certification-dossier``: complete, signed, submitted, answered, decided.
 
-C1 says it is complete, C2 signs it; both compute completeness anew. From then on only
-submissions and licence may be added, until the authority asks (C4) and the answer is
-checked and signed like the first (C5). C6 licenses, C7 refuses, C8 opens it again.
+C1 says it is complete, C2 signs it; both compute completeness anew, against the edition of
+the rule pack that the dossier named by digest. The bundle is of what is named: nothing was
+changed since it was exported. From then on only submissions and licence may be added, until
+the authority asks (C4) and the answer is checked and signed like the first (C5). C6 licenses,
+C7 refuses, C8 opens it again.
 `RULES` remind of a licence half a year before it expires.
 """
 
@@ -17,10 +19,10 @@ from federation.errors.evidence_nouns import (
     RequirementGapError,
 )
 from federation.evidence.canonical import canonical
-from federation.wording import Text
+from federation.wording import Language, Text
 from registry.certification.dossier import NAME, Dossier
 from registry.certification.evidence_found import DossierEvidence, collect
-from registry.datasets.fields import end_of
+from registry.datasets.fields import end_of, start_of
 from registry.records.moves import Case, Move, Moves, Seat
 from registry.records.ports import StoredRecord
 from registry.records.shapes import Noun
@@ -61,12 +63,29 @@ class DossierDeed(Enum):
 
 
 _NO_BUNDLE = Text(en="the digest of its evidence bundle is not in it", zh="未載明證據包的摘要值")
+_OLD_BUNDLE = Text(
+    en="its evidence bundle was exported before {fields} changed",
+    zh="證據包匯出後又變更了 {fields}",
+)
+_NO_EDITION = Text(
+    en="the digest of its rule pack's edition is not in it", zh="未載明規則包版本的摘要值"
+)
 _NOT_SUBMITTED = Text(en="no submission with date and number is in it", zh="未載明送件日期與文號")
 _NOT_ANSWERED = Text(
     en="its last submission is not an answer to the authority's questions",
     zh="最後一筆送件並非補件回覆",
 )
 _NO_LICENCE = Text(en="the licence is not in it", zh="未載明許可證")
+_LICENCE_OVER = Text(
+    en="its licence has expired, or the day of its issue has not come",
+    zh="許可證已逾有效期限,或尚未到核發日期",
+)
+
+
+def edition_named(case: Case) -> Iterator[PlatformError]:
+    """C1, C2, C5: the edition of the rule pack is fixed by its digest."""
+    if _dossier(case.record).pack.digest is None:
+        yield DossierGuardError(dossier=case.record.id, why=_NO_EDITION)
 
 
 def complete(case: Case) -> Iterator[PlatformError]:
@@ -79,9 +98,19 @@ def complete(case: Case) -> Iterator[PlatformError]:
 
 
 def bundle_named(case: Case) -> Iterator[PlatformError]:
-    """C2: the bundle that goes to the authority is fixed by its digest."""
-    if _dossier(case.record).bundle is None:
+    """C2, C5: the bundle that goes to the authority is fixed, and of what the dossier says now."""
+    now = case.record.body
+    if now.get("bundle") is None:
         yield DossierGuardError(dossier=case.record.id, why=_NO_BUNDLE)
+        return
+    exported = next(one for one in _of(case).history if one.body.get("bundle") == now["bundle"])
+    changed = ", ".join(sorted(_changed(exported.body, now) - ADDED_LATER))
+    if changed:
+        why = Text(
+            en=_OLD_BUNDLE.say(Language.EN, fields=changed),
+            zh=_OLD_BUNDLE.say(Language.ZH_HANT_TW, fields=changed),
+        )
+        yield DossierGuardError(dossier=case.record.id, why=why)
 
 
 def submitted(case: Case) -> Iterator[PlatformError]:
@@ -98,9 +127,12 @@ def answered(case: Case) -> Iterator[PlatformError]:
 
 
 def licence_named(case: Case) -> Iterator[PlatformError]:
-    """C6: the licence is in it."""
-    if _dossier(case.record).licence is None:
+    """C6: the licence is in it, and in force."""
+    licence = _dossier(case.record).licence
+    if licence is None:
         yield DossierGuardError(dossier=case.record.id, why=_NO_LICENCE)
+    elif not start_of(licence.issued) <= case.now <= end_of(licence.expires):
+        yield DossierGuardError(dossier=case.record.id, why=_LICENCE_OVER)
 
 
 def as_signed(case: Case) -> Iterator[PlatformError]:
@@ -147,7 +179,7 @@ MOVES = Moves(
             DossierState.OPEN,
             DossierState.COMPLETE,
             seats=(Seat(Role.VAL_E),),
-            guards=(complete,),
+            guards=(edition_named, complete),
             kind=DossierDeed.COMPLETED,
             follows=_SIGN,
         ),
@@ -156,7 +188,7 @@ MOVES = Moves(
             DossierState.COMPLETE,
             DossierState.SIGNED,
             seats=(Seat(Role.VAL_A),),
-            guards=(complete, bundle_named),
+            guards=(edition_named, complete, bundle_named),
             kind=DossierDeed.SIGNED,
             follows=_SUBMIT,
         ),
@@ -182,7 +214,7 @@ MOVES = Moves(
             DossierState.DEFICIENCY,
             DossierState.SUBMITTED,
             seats=(Seat(*_MAKERS, approves=False), Seat(Role.VAL_A)),
-            guards=(complete, bundle_named, answered),
+            guards=(edition_named, complete, bundle_named, answered),
             kind=DossierDeed.ANSWERED,
             follows=_WAIT,
         ),

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from federation.errors.registry import RecordShapeError
+from federation.errors.moves import RecordShapeError
 from federation.evidence.canonical import parse
 from registry.certification.rule_packs import pack_named, pack_names
 from registry.certification.service import (

@@ -152,10 +152,21 @@ class RulePack(Body):
 
 
 def pack_names() -> list[tuple[str, str]]:
-    """Return names and versions of all packs that are installed."""
-    found = sorted(one.name for one in files(_FOLDER).iterdir() if one.name.endswith(".toml"))
+    """Return names and versions of all packs that are installed, of each the newest last."""
+    found = [one.name for one in files(_FOLDER).iterdir() if one.name.endswith(".toml")]
     parted = [name.removesuffix(".toml").rpartition("-") for name in found]
-    return [(name, version) for name, _, version in parted]
+    return sorted(((name, version) for name, _, version in parted), key=_by_age)
+
+
+def newest(name: str) -> RulePack:
+    """Return the newest edition of a pack; raises `RulePackError` if there is none."""
+    editions = [version for one, version in pack_names() if one == name]
+    return pack_named(name, editions[-1] if editions else "0")
+
+
+def _by_age(named: tuple[str, str]) -> tuple[str, list[int]]:
+    name, version = named
+    return name, [int(part) for part in version.split(".") if part.isdigit()]
 
 
 @lru_cache(maxsize=16)

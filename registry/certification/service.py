@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from federation.errors.registry import RecordNotFoundError, RecordShapeError
+from federation.errors.moves import RecordNotFoundError, RecordShapeError
 from federation.evidence.canonical import canonical
+from federation.evidence.model_version import EntryId
 from registry.certification import change_plans
 from registry.certification.changes import Classified, classify
 from registry.certification.completeness import Completeness, Judged
@@ -22,10 +23,26 @@ from registry.records.shapes import Body, listed
 
 
 class ChangeAsked(Body):
-    """A change to classify: what it touches, and the plan it may fall under."""
+    """A change to classify: what it touches, or what it only fixes; unsaid is refused.
 
-    parts: Annotated[tuple[ChangePart, ...], Field(max_length=10, strict=False)]
+    Parameters
+    ----------
+    plan
+        The change plan it may fall under.
+    entry
+        The licensed version that is changed; a plan of another one covers nothing of it.
+    """
+
+    parts: Annotated[tuple[ChangePart, ...], Field(max_length=10, strict=False)] = ()
+    fix: Literal["bug", "user-interface", "system"] | None = None
     plan: RecordName | None = None
+    entry: EntryId | None = None
+
+    @model_validator(mode="after")
+    def _says_what_it_is(self) -> Self:
+        if not self.parts and self.fix is None:
+            raise ValueError("parts: what it touches, or fix: bug, user-interface or system")
+        return self
 
 
 def completeness_of(records: Records, id: str) -> Completeness:
@@ -102,7 +119,7 @@ def item_for(store: Store, noun: str, id: str) -> Item:
 
 
 def classify_asked(records: Records, asked: ChangeAsked) -> Classified:
-    """Return what a change needs; a plan that is not approved covers nothing.
+    """Return what a change needs; a plan not approved, or of another version, covers nothing.
 
     Raises
     ------
@@ -114,4 +131,5 @@ def classify_asked(records: Records, asked: ChangeAsked) -> Classified:
     record = records.get(change_plans.NAME, asked.plan)
     plan = change_plans.NOUN.of(record)
     approved = record.state == change_plans.PlanState.APPROVED.value
-    return classify(asked.parts, planned=plan.parts if approved else None)
+    covers = approved and asked.entry in (None, plan.entry)
+    return classify(asked.parts, planned=plan.parts if covers else None)

@@ -1,20 +1,23 @@
 """The noun ``impact-study``: from protocol to report, the statistician blinded on the way.
 
 The statistician is blinded until the analysis plan (SAP) is logged: a revision with a plan
-must come before the first with results and before the first by a statistician, and neither
-plan nor protocol nor data cut changes after the data are locked. Every later move is refused
-where a revision says otherwise; the revisions stay, so a breach cannot be undone by rewriting.
+must come before the first with results and before the first by a statistician. Whoever
+freezes has seen the hospitals' tables, so from the first data cut on neither plan nor
+protocol nor economic model changes, and a cut never vanishes; from the lock on there is no
+other cut, from the analysis on no other result. Every later move is refused where a revision
+says otherwise; the revisions stay, so a breach cannot be undone by rewriting.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 
 from federation.errors import PlatformError
 from federation.errors.evidence_nouns import BlindingError, StudyGuardError
 from federation.evidence.canonical import canonical
 from federation.impact.plan import RANDOMISED
-from federation.impact.protocol import unwritten
+from federation.impact.protocol import FROZEN_FIELDS, unwritten
 from federation.wording import Text
 from registry.datasets.fields import end_of
 from registry.impact.study import NAME, ImpactStudy
@@ -52,9 +55,18 @@ class StudyDeed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StudyEvidence:
-    """What guards judge besides the newest revision: all revisions, oldest first."""
+    """What guards judge besides the newest revision.
+
+    Parameters
+    ----------
+    history
+        All revisions, oldest first.
+    evaluations
+        State and version of each evaluation that its economics rest on, by id.
+    """
 
     history: Sequence[StoredRecord] = ()
+    evaluations: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 _IRB = Text(en="an ethics approval that has not expired", zh="仍有效的倫理審查核准")
@@ -74,40 +86,36 @@ _SEEN = Text(
     zh="分析計畫登錄之前,統計人員已參與",
 )
 _PLAN_CHANGED = Text(
-    en="the analysis plan was changed after the data were locked", zh="資料鎖定後變更了分析計畫"
+    en="the analysis plan was changed after the data were frozen", zh="資料凍結後變更了分析計畫"
 )
-
-
 _PROTOCOL_CHANGED = Text(
-    en="the protocol or the data cut was changed after the data were locked",
-    zh="資料鎖定後變更了計畫書或資料切點",
+    en="the protocol was changed after the data were frozen", zh="資料凍結後變更了計畫書"
 )
 _MODEL_CHANGED = Text(
-    en="the economic model is another than the one logged before the data were locked",
-    zh="經濟模型與資料鎖定前登錄者不同",
+    en="the economic model or its seed is another than the one logged before the data were frozen",
+    zh="經濟模型或其種子與資料凍結前登錄者不同",
+)
+_CUT_GONE = Text(
+    en="a data cut or an outcome study was changed or removed, or another cut made after the lock",
+    zh="資料切點或結果研究被變更或移除,或於鎖定後另行凍結資料",
+)
+_RESULTS_CHANGED = Text(
+    en="results were changed after the analysis was signed", zh="分析簽署後變更了結果"
 )
 _WRITTEN = Text(
     en="a written protocol: words of the template are still in it",
     zh="填寫完成的計畫書(仍有範本文字)",
 )
-LOCKED_FIELDS = (
-    "entry",
-    "design",
-    "pico",
-    "estimand",
-    "sites",
-    "clusters",
-    "measures",
-    "sample_size",
-    "randomisation_hash",
-    "data_cuts",
-)
-"""What the protocol fixes; no revision after the lock may say otherwise."""
+COUNTS_IN = frozenset({"judged", "accepted"})
+"""The states of an evaluation in which economics may rest on it."""
 
 
 def collect(transaction: Transaction, record: StoredRecord) -> StudyEvidence:
-    """Return all revisions of a study."""
-    return StudyEvidence(transaction.records.history(record.noun, record.id))
+    """Return all revisions of a study, and the evaluations that it names."""
+    named = _named_evaluations(record.body)
+    heads = transaction.records.heads("evaluation", named)
+    found = {name: (one.state, str(one.body.get("entry"))) for name, one in heads.items()}
+    return StudyEvidence(transaction.records.history(record.noun, record.id), found)
 
 
 def protocol_written(case: Case) -> Iterator[PlatformError]:
@@ -149,36 +157,92 @@ def data_frozen(case: Case) -> Iterator[PlatformError]:
 
 
 def blinded(case: Case) -> Iterator[PlatformError]:
-    """I1 to I6: nobody saw or wrote an outcome before plan and lock."""
-    planned = False
-    locked: StoredRecord | None = None
-    for record in _of(case).history:
+    """I1 to I6: nobody saw or wrote an outcome before plan and lock, or changed one after."""
+    history = _of(case).history
+    for why in (*_too_early(history), *_changed_later(history)):
+        yield BlindingError(study=case.record.id, why=why)
+
+
+def _too_early(history: Sequence[StoredRecord]) -> Iterator[Text]:
+    """Yield what was done before the plan was logged or the data were locked."""
+    planned = locked = False
+    for record in history:
         if record.author.role is Role.IMP_S and not planned:
-            yield BlindingError(study=case.record.id, why=_SEEN)
-        if _tells_results(record) and locked is None:
-            yield BlindingError(study=case.record.id, why=_EARLY)
-        if locked is not None:
-            for why in _changed(locked.body, record.body):
-                yield BlindingError(study=case.record.id, why=why)
+            yield _SEEN
+        if _tells_results(record) and not locked:
+            yield _EARLY
         planned = planned or record.body.get("sap_hash") is not None
-        if record.action == "I4":
-            locked = record
+        locked = locked or record.action == "I4"
 
 
-def _changed(locked: Mapping[str, object], now: Mapping[str, object]) -> Iterator[Text]:
-    """Yield what a revision after the lock says otherwise."""
-    if now.get("sap_hash") != locked.get("sap_hash"):
+def _changed_later(history: Sequence[StoredRecord]) -> Iterator[Text]:
+    """Yield what a revision says otherwise than one that fixed it."""
+    frozen: StoredRecord | None = None
+    analysed: StoredRecord | None = None
+    locked = False
+    for before, record in pairwise(history):
+        frozen = frozen or (before if _is_seen(before.body) else None)
+        locked = locked or before.action == "I4"
+        analysed = before if before.action == "I5" else analysed
+        if frozen is not None:
+            yield from _changed(frozen.body, record.body)
+            if not _all_stay(before.body, record.body, locked=locked):
+                yield _CUT_GONE
+        if analysed is not None and record.body.get("results") != analysed.body.get("results"):
+            yield _RESULTS_CHANGED
+
+
+def _changed(fixed: Mapping[str, object], now: Mapping[str, object]) -> Iterator[Text]:
+    """Yield what a revision after the first data cut says otherwise."""
+    if now.get("sap_hash") != fixed.get("sap_hash"):
         yield _PLAN_CHANGED
-    if any(now.get(name) != locked.get(name) for name in LOCKED_FIELDS):
+    if any(now.get(name) != fixed.get(name) for name in FROZEN_FIELDS):
         yield _PROTOCOL_CHANGED
-    model = _model(locked)
+    model = _model(fixed)
     if model is not None and _model(now) != model:
         yield _MODEL_CHANGED
 
 
-def _model(body: Mapping[str, object]) -> object:
+def _is_seen(body: Mapping[str, object]) -> bool:
+    """Say whether somebody saw an outcome: hospitals' tables, or an outcome study's document."""
+    return bool(body.get("data_cuts") or body.get("outcomes"))
+
+
+def _all_stay(before: Mapping[str, object], now: Mapping[str, object], *, locked: bool) -> bool:
+    """Say whether every cut and outcome is still there, with cuts added only before the lock."""
+    cuts, new_cuts = (_listed(body.get("data_cuts")) for body in (before, now))
+    fits, new_fits = (_listed(body.get("outcomes")) for body in (before, now))
+    stays = new_cuts == cuts if locked else new_cuts[: len(cuts)] == cuts
+    return stays and new_fits[: len(fits)] == fits
+
+
+def _model(body: Mapping[str, object]) -> tuple[object, object] | None:
     money = body.get("economic")
-    return money.get("model") if isinstance(money, dict) else None
+    return (money.get("model"), money.get("psa_seed")) if isinstance(money, dict) else None
+
+
+def evaluations_stand(case: Case) -> Iterator[PlatformError]:
+    """I5, I6: what the economics take accuracy from is judged, and of this version."""
+    found, entry = _of(case).evaluations, case.record.body.get("entry")
+    for name in _named_evaluations(case.record.body):
+        state, of = found.get(name, ("", ""))
+        if state not in COUNTS_IN or of != entry:
+            missing = Text(
+                en=f"a judged evaluation of this version for its economics ({name} is none)",
+                zh=f"其經濟評估所依據之此版本已採計評估({name} 不是)",
+            )
+            yield _lacks(case, missing)
+
+
+def _named_evaluations(body: Mapping[str, object]) -> list[str]:
+    money = body.get("economic")
+    return (
+        [str(one) for one in _listed(money.get("evaluations"))] if isinstance(money, dict) else []
+    )
+
+
+def _listed(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def primary_measured(case: Case) -> Iterator[PlatformError]:
@@ -285,7 +349,7 @@ MOVES = Moves(
             StudyState.LOCKED,
             StudyState.ANALYSED,
             seats=(Seat(Role.IMP_S, approves=False),),
-            guards=(primary_measured, blinded),
+            guards=(primary_measured, evaluations_stand, blinded),
             kind=StudyDeed.ANALYSED,
             follows=_TO_REPORT,
         ),
@@ -294,7 +358,7 @@ MOVES = Moves(
             StudyState.ANALYSED,
             StudyState.REPORTED,
             seats=(Seat(Role.IMP_P, approves=False), Seat(Role.VAL_A, Role.RAI_A)),
-            guards=(harms_told, report_fixed, blinded),
+            guards=(harms_told, report_fixed, evaluations_stand, blinded),
             kind=StudyDeed.REPORTED,
             follows=_END,
         ),

@@ -5,10 +5,12 @@ and each names the measure it is of, so nothing can be reported that was not pla
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from federation.domain.cells import SMALL_CELL
 from federation.evidence.model_version import (
     Bilingual,
     Count,
@@ -65,6 +67,36 @@ class DataCut(Body):
     patients: People
 
 
+class ReaderFigure(Body):
+    """What one reader reached in one arm."""
+
+    reader: Slug
+    value: float
+
+
+class ArmFigure(Body):
+    """One arm's figure with its interval: a median, or the readers' mean and each of them."""
+
+    arm: Slug
+    value: float
+    low: float
+    high: float
+    readers: Annotated[tuple[ReaderFigure, ...], Field(max_length=100)] = ()
+
+
+class Series(Body):
+    """The mean of each month, and the first one with the intervention, counted from 0."""
+
+    began: Count
+    months: Annotated[tuple[float, ...], Field(min_length=2, max_length=1200)]
+
+    @model_validator(mode="after")
+    def _begins_within(self) -> Self:
+        if not 0 < self.began < len(self.months):
+            raise ValueError("series: it begins within its months")
+        return self
+
+
 class Result(Body):
     """An effect with its interval; `plan` is the digest of the plan it follows.
 
@@ -80,6 +112,8 @@ class Result(Body):
     n: Enough
     p_value: Fraction | None = None
     confirmed: bool | None = None
+    arms: Annotated[tuple[ArmFigure, ...], Field(max_length=2)] = ()
+    series: Series | None = None
 
     @model_validator(mode="after")
     def _holds(self) -> Self:
@@ -153,7 +187,10 @@ class Registration(Body):
 
 
 class ImpactStudy(OpenBody):
-    """One study. What a later state needs may be null before it."""
+    """One study. What a later state needs may be null before it.
+
+    `outcomes` are the content ids of what outcome studies over hospitals found for it.
+    """
 
     title: Bilingual
     entry: EntryId
@@ -185,6 +222,7 @@ class ImpactStudy(OpenBody):
     results: Annotated[tuple[Result, ...], Field(max_length=500)] = ()
     harms: Annotated[tuple[Harm, ...], Field(max_length=200)] = ()
     economic: Economic | None = None
+    outcomes: Annotated[tuple[Digest, ...], Field(max_length=50)] = ()
     report: Digest | None = None
     schema_: Literal["trifed.impact-study/1"] = Field(
         default="trifed.impact-study/1", alias="schema"
@@ -195,10 +233,24 @@ class ImpactStudy(OpenBody):
         known = [one.id for one in self.measures]
         if len(set(known)) != len(known) or not any(m.role == "primary" for m in self.measures):
             raise ValueError("measures: each has an id of its own, and one is primary")
+        if len(set(self.sites)) != len(self.sites):
+            raise ValueError("sites: one is there twice")
+        told = [one.measure for one in self.results]
+        if len(set(told)) != len(told):
+            raise ValueError("results: a measure has one result")
         if any(one.measure not in known or one.plan != self.sap_hash for one in self.results):
             raise ValueError("results: each is of a measure, under the plan that is named")
         if self.has_results and self.sap_hash is None:
             raise ValueError("results: the analysis plan comes first")
+        return self
+
+    @model_validator(mode="after")
+    def _cuts_tell_nobody_apart(self) -> Self:
+        sizes = sorted({one.patients for one in self.data_cuts if one.patients is not None})
+        if any(0 < more - fewer < SMALL_CELL for fewer, more in pairwise(sizes)):
+            raise ValueError(
+                "data_cuts: two differ by a few patients, whose values they would tell"
+            )
         return self
 
     @property

@@ -2,7 +2,9 @@
 
 P1 asks for the assessment; P2 grants provisional payment; P3 ends it (the clock, on the day
 it ends, or the insurer before); P4 lists, P5 restricts, P6 ends payment; P7 looks again.
-Every decision on payment takes staff and council. `RULES` are the clocks: a reminder half
+Every decision on payment takes staff and council, and rests on a report of its own time: the
+reassessment is written after P3 or P7, not before. What is paid is written by the insurer.
+Nothing is granted without a licence in force. `RULES` are the clocks: a reminder half
 a year before a provisional payment ends, and its end.
 """
 
@@ -14,7 +16,8 @@ from enum import Enum
 from federation.errors import PlatformError
 from federation.errors.evidence_nouns import PaymentGuardError
 from federation.evidence.canonical import canonical
-from federation.wording import Text
+from federation.wording import Language, Text
+from registry.datasets.fields import end_of
 from registry.impact.noun import StudyState
 from registry.ports import Transaction
 from registry.records.moves import Case, Move, Moves, Seat
@@ -54,11 +57,10 @@ class PaymentDeed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PaymentEvidence:
-    """What guards judge besides the record: its dossier, its studies' states, who wrote it."""
+    """What guards judge besides the record: its revisions, its dossier, its studies' states."""
 
-    houses: frozenset[str] = frozenset()
-    dossier_state: str | None = None
-    dossier_entry: str | None = None
+    history: Sequence[StoredRecord] = ()
+    dossier: StoredRecord | None = None
     studies: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -66,12 +68,25 @@ _NOT_LICENSED = Text(
     en="the dossier it names is not licensed, or of another version",
     zh="所列文件尚未取得許可,或屬於其他版本",
 )
+_OTHER_LICENCE = Text(
+    en="the licence it names is not the dossier's, or has expired",
+    zh="所列許可證與文件不符,或已逾有效期限",
+)
 _STRANGERS = Text(
     en="another house than the applicant's wrote to it", zh="申請機構以外的機構曾寫入內容"
 )
 _NO_ASSESSMENT = Text(en="there is no assessment report", zh="沒有科技評估報告")
 _NO_TERMS = Text(
     en="item, points, start and end of the payment are not all set", zh="支付項目、點數、起訖未完整"
+)
+_OVER_BEFORE = Text(en="the payment would end before it is granted", zh="暫時支付於核定前即已屆滿")
+_NOT_INSURERS = Text(
+    en="{fields} were written by the applicant; the insurer writes them",
+    zh="{fields} 由申請人填寫;應由健保署填寫",
+)
+_OLD_REASSESSMENT = Text(
+    en="the reassessment report is the one from before this reassessment began",
+    zh="再評估報告為本次再評估開始前的報告",
 )
 _NO_MONITORING = Text(en="no real-world data register is named", zh="未指定真實世界資料登錄")
 _NO_REASSESSMENT = Text(en="there is no reassessment report", zh="沒有再評估報告")
@@ -85,24 +100,60 @@ def collect(transaction: Transaction, record: StoredRecord) -> PaymentEvidence:
     named = [one.study for one in body.evidence]
     studies = transaction.records.heads("impact-study", named)
     return PaymentEvidence(
-        _applicants(transaction.records.history(record.noun, record.id)),
-        None if dossier is None else dossier.state,
-        None if dossier is None else str(dossier.body.get("entry")),
+        transaction.records.history(record.noun, record.id),
+        dossier,
         {name: (one.state, str(one.body.get("entry"))) for name, one in studies.items()},
     )
 
 
 def one_applicant(case: Case) -> Iterator[PlatformError]:
     """P1, P2, P4, P5: besides the insurer, only the house that applied wrote it."""
-    if len(_of(case).houses) > 1:
+    if len(_applicants(_of(case).history)) > 1:
         yield _held(case, _STRANGERS)
 
 
 def licensed(case: Case) -> Iterator[PlatformError]:
-    """P1, P2: the dossier is of this version and licensed."""
-    found = _of(case)
-    if (found.dossier_state, found.dossier_entry) != ("licensed", _payment(case.record).entry):
+    """P1, P2, P4, P5: the dossier is of this version and licensed, the licence in force."""
+    dossier, body = _of(case).dossier, _payment(case.record)
+    if dossier is None or (dossier.state, dossier.body.get("entry")) != ("licensed", body.entry):
         yield _held(case, _NOT_LICENSED)
+    elif not _is_in_force(dossier.body.get("licence"), body.licence, case.now):
+        yield _held(case, _OTHER_LICENCE)
+
+
+def _is_in_force(licence: object, number: str, now: datetime) -> bool:
+    """Say whether a dossier's licence is the one that is named, and has not expired."""
+    if not isinstance(licence, Mapping) or licence.get("number") != number:
+        return False
+    return now <= end_of(str(licence.get("expires")))
+
+
+def insurers_terms(case: Case) -> Iterator[PlatformError]:
+    """P2, P4, P5, P6: reports, item, points, times and restriction are the insurer's words."""
+    told = [
+        name
+        for name in INSURERS_FIELDS
+        if (record := _last_written(_of(case).history, name)) is not None
+        and record.author.role is not Role.NHI_S
+    ]
+    if told:
+        fields = ", ".join(told)
+        why = Text(
+            en=_NOT_INSURERS.say(Language.EN, fields=fields),
+            zh=_NOT_INSURERS.say(Language.ZH_HANT_TW, fields=fields),
+        )
+        yield _held(case, why)
+
+
+def _last_written(history: Sequence[StoredRecord], name: str) -> StoredRecord | None:
+    """Return the revision that gave a field the value it has; None while it has none."""
+    value = history[-1].body.get(name) if history else None
+    found: StoredRecord | None = None
+    for record in reversed(history):
+        if value is None or record.body.get(name) != value:
+            break
+        found = record
+    return found
 
 
 def assessed(case: Case) -> Iterator[PlatformError]:
@@ -112,10 +163,12 @@ def assessed(case: Case) -> Iterator[PlatformError]:
 
 
 def terms_set(case: Case) -> Iterator[PlatformError]:
-    """P2: what is paid, from when until when."""
+    """P2: what is paid, from when until when, and that it is not over yet."""
     body = _payment(case.record)
-    if body.tariff is None or body.start is None:
+    if body.tariff is None or body.end is None:
         yield _held(case, _NO_TERMS)
+    elif time_of(body.end) <= case.now:
+        yield _held(case, _OVER_BEFORE)
 
 
 def monitored(case: Case) -> Iterator[PlatformError]:
@@ -125,9 +178,13 @@ def monitored(case: Case) -> Iterator[PlatformError]:
 
 
 def reassessed(case: Case) -> Iterator[PlatformError]:
-    """P4, P5, P6: there is a reassessment."""
-    if _payment(case.record).reassessment is None:
+    """P4, P5, P6: there is a reassessment, written since this one began."""
+    report = case.record.body.get("reassessment")
+    began = next((one for one in reversed(_of(case).history) if one.action in _REASSESSED), None)
+    if report is None:
         yield _held(case, _NO_REASSESSMENT)
+    elif began is not None and began.body.get("reassessment") == report:
+        yield _held(case, _OLD_REASSESSMENT)
 
 
 def evidence_given(case: Case) -> Iterator[PlatformError]:
@@ -172,6 +229,11 @@ def _of(case: Case) -> PaymentEvidence:
     return case.evidence
 
 
+INSURERS_FIELDS = ("assessment", "tariff", "start", "end", "reassessment", "restriction")
+"""What only the insurer may say of a payment."""
+
+_REASSESSED = frozenset({"P3", "P7"})
+
 _ASSESS = Text(en="The insurer has it assessed.", zh="由健保署辦理科技評估。")
 _COLLECT = Text(
     en="Collect evidence of quality, efficiency and staff burden within two years.",
@@ -200,7 +262,7 @@ MOVES = Moves(
             _STATE.HTA,
             _STATE.PROVISIONAL,
             seats=_DECIDES,
-            guards=(one_applicant, licensed, assessed, terms_set, monitored),
+            guards=(one_applicant, licensed, assessed, terms_set, monitored, insurers_terms),
             kind=PaymentDeed.PROVISIONAL,
             follows=_COLLECT,
         ),
@@ -217,7 +279,7 @@ MOVES = Moves(
             _STATE.HTR,
             _STATE.LISTED,
             seats=_DECIDES,
-            guards=(one_applicant, reassessed, evidence_given),
+            guards=(one_applicant, licensed, reassessed, evidence_given, insurers_terms),
             kind=PaymentDeed.LISTED,
             follows=_LISTED,
         ),
@@ -226,7 +288,7 @@ MOVES = Moves(
             _STATE.HTR,
             _STATE.RESTRICTED,
             seats=_DECIDES,
-            guards=(one_applicant, reassessed, restriction_told),
+            guards=(one_applicant, licensed, reassessed, restriction_told, insurers_terms),
             kind=PaymentDeed.RESTRICTED,
             follows=_LISTED,
         ),
@@ -235,7 +297,7 @@ MOVES = Moves(
             _STATE.HTR,
             _STATE.EXITED,
             seats=_DECIDES,
-            guards=(reassessed,),
+            guards=(reassessed, insurers_terms),
             kind=PaymentDeed.EXITED,
             follows=_END,
         ),
@@ -244,7 +306,7 @@ MOVES = Moves(
             _STATE.HTA,
             _STATE.EXITED,
             seats=_DECIDES,
-            guards=(assessed,),
+            guards=(assessed, insurers_terms),
             kind=PaymentDeed.EXITED,
             follows=_END,
         ),

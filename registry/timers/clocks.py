@@ -1,7 +1,11 @@
-"""Dates that follow from other dates (REGISTRY.md B.3, GOVERNANCE.md R43)."""
+"""Dates that follow from other dates (REGISTRY.md B.3, GOVERNANCE.md R43).
+
+Months are those of the calendar in Taipei, whatever zone a time is written in: what begins
+there on the first of March (in UTC, on the last of February) ends on a first of March.
+"""
 
 import calendar
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from registry.models.version_card import RiskLevel
 
@@ -15,12 +19,16 @@ PROVISIONAL_MONTHS = 24
 """How long a provisional payment may last."""
 
 
+TAIPEI = timezone(timedelta(hours=8))
+
+
 def add_months(start: datetime, months: int) -> datetime:
-    """Return the same day some months later; the month's last day where there is none."""
-    years, month = divmod(start.month - 1 + months, 12)
-    year = start.year + years
-    day = min(start.day, calendar.monthrange(year, month + 1)[1])
-    return start.replace(year=year, month=month + 1, day=day)
+    """Return the same day in Taipei some months later; the month's last where there is none."""
+    here = start.astimezone(TAIPEI)
+    years, month = divmod(here.month - 1 + months, 12)
+    year = here.year + years
+    day = min(here.day, calendar.monthrange(year, month + 1)[1])
+    return here.replace(year=year, month=month + 1, day=day).astimezone(start.tzinfo)
 
 
 def review_due(risk: RiskLevel | None, last: datetime) -> datetime:

@@ -4,7 +4,7 @@ A `Rule` says for one noun in some states when a move is due; `due` applies rule
 standing records. A rule without a move only reminds people.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from federation.wording import Text
 from registry.records.ports import StoredRecord
 from registry.records.shapes import Noun
+from registry.records.statements import time_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,16 @@ class Standing:
     def record(self) -> StoredRecord:
         """Return the newest revision."""
         return self.history[-1]
+
+    def since(self, states: Collection[str]) -> datetime | None:
+        """Return since when it is in any of these states, without a break; None if it is not."""
+        began: datetime | None = None
+        for record in self.history:
+            if record.state not in states:
+                began = None
+            elif began is None:
+                began = time_of(record.at)
+        return began
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def suspension_date(standing: Standing) -> datetime | None:
 
 def _last_reviewed(standing: Standing) -> datetime | None:
     """Return the later of its last review's decision and the time it came into use."""
-    began = _in_use_since(standing)
+    began = standing.since(IN_USE)
     if began is None:
         return None
     decided = [
@@ -83,17 +83,6 @@ def _last_reviewed(standing: Standing) -> datetime | None:
         if one.noun == REVIEWS and one.body.get("decision") and one.state not in UNDECIDED
     ]
     return max([began, *(time_of(one.at) for one in decided)])
-
-
-def _in_use_since(standing: Standing) -> datetime | None:
-    """Return when the present time of use began; pilot, live and restricted are one."""
-    began: datetime | None = None
-    for record in standing.history:
-        if record.state not in IN_USE:
-            began = None
-        elif began is None:
-            began = time_of(record.at)
-    return began
 
 
 def _risk(record: StoredRecord) -> RiskLevel | None:

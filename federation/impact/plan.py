@@ -17,23 +17,43 @@
     began = 24
     seasons = 1
 
+What else a plan may say, each where its analysis needs it:
+
+    imputations = 20                     # completed tables of each hospital, pooled by Rubin
+    sealed = true                        # tables leave as masked sums (`sealed.py`)
+    [[measures]]
+    analysis = "median-difference"
+    grid = { step = 5, top = 240 }       # values are rounded to it at the hospital
+    [change]                             # of a difference in differences
+    began = 6                            # first period of the arm that changes
+    [cohort]                             # comparable people, chosen at each hospital
+    method = "caliper"                   # or "overlap", with weighted-difference
+    covariates = ["age", "sex"]
+    [readers]                            # of a reader study, and nothing else then
+    names = ["reader-1", "reader-2"]
+    ratings = 5                          # 1 to 5
+
 The digest is over the canonical JSON of what the file says, so spaces and comments do not
 change it and anything else does.
 """
 
-import tomllib
+import math
+import re
 from enum import Enum
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from federation.domain.ids import Sha256
+from federation.domain.toml_text import parse_toml
 from federation.errors.impact import (
     PlanChangedError,
     PlanNotLoggedError,
     ProtocolFileError,
 )
+from federation.evaluation.sums import LARGEST_SIZE
 from federation.evidence.canonical import canonical
+from federation.impact.readers import ARMS, Covariance, Figure, Inference
 from federation.wording import Text
 
 MAX_BYTES = 2**20
@@ -57,34 +77,144 @@ class Analysis(Enum):
     CLUSTER_ROBUST = "cluster-robust"
     RANDOM_INTERCEPT = "random-intercept"
     SERIES = "interrupted-series"
+    MEDIAN = "median-difference"
+    CHANGES = "difference-in-differences"
+    ADJUSTED_CLUSTERS = "adjusted-cluster-robust"
+    WEIGHTED = "weighted-difference"
+    READERS = "reader-study"
+    AUTOREGRESSIVE = "autoregressive-series"
 
 
-class Measure(BaseModel):
-    """One measure and its analysis."""
+BASELINE = frozenset({Analysis.ADJUSTED, Analysis.ADJUSTED_CLUSTERS})
+"""The analyses for which a hospital tells sums of a baseline too."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+MOST_BINS = 5_000
+"""Values of a grid: minutes of three days, or costs in steps."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class Grid(_Strict):
+    """The values 0, step, ..., top to which a skewed measure is rounded at the hospital."""
+
+    step: Annotated[float, Field(gt=0)]
+    top: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _is_a_grid(self) -> Self:
+        bins = self.top / self.step
+        if abs(bins - round(bins)) > 1e-9 or not 1 <= round(bins) < MOST_BINS:
+            raise ValueError(f"top is a multiple of step, and there are {MOST_BINS} at most")
+        return self
+
+    @property
+    def bins(self) -> int:
+        """Return how many values there are."""
+        return round(self.top / self.step) + 1
+
+    def bin_of(self, value: float) -> int | None:
+        """Return the nearest value's place, None where the value is beyond the grid."""
+        place = round(value / self.step)
+        return place if 0 <= place < self.bins else None
+
+
+class Measure(_Strict):
+    """One measure and its analysis; `figure` and `threshold` are of a reader study."""
 
     id: Slug
     role: Literal["primary", "secondary"]
     analysis: Analysis
     unit: Line
     better: Literal["higher", "lower"]
+    grid: Grid | None = None
+    figure: Figure | None = None
+    threshold: Annotated[int, Field(ge=2, le=101)] | None = None
+    range: tuple[float, float] | None = None
+    """What a value can be, such as of a utility; others are refused at the hospital."""
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if (self.analysis is Analysis.MEDIAN) != (self.grid is not None):
+            raise ValueError("a grid belongs to a median, and a median needs one")
+        of_readers = self.analysis is Analysis.READERS
+        if of_readers != (self.figure is not None):
+            raise ValueError("a figure belongs to a reader study, which needs one")
+        needs = self.figure in (Figure.SENSITIVITY, Figure.SPECIFICITY)
+        if needs != (self.threshold is not None):
+            raise ValueError("a threshold belongs to sensitivity and specificity")
+        if self.range is not None and (of_readers or self.range[0] >= self.range[1]):
+            raise ValueError("a range goes from low to high, of values that people have")
+        return self
 
 
-class Series(BaseModel):
+class Change(_Strict):
+    """Of a difference in differences: the first period in which one arm has it."""
+
+    began: Annotated[int, Field(ge=1, le=1200)]
+
+
+class Cohort(_Strict):
+    """How each hospital makes its arms comparable, before anything leaves it.
+
+    `caliper`: pairs, nearest in the logit of the hospital's own propensity and nearer than
+    `caliper` standard deviations of it; the others are left out. `overlap`: everybody, weighted
+    by the propensity of the other arm. A hospital whose arms still differ by more than
+    `largest_gap` standard deviations in a covariate is told to stop.
+    """
+
+    method: Literal["caliper", "overlap"]
+    covariates: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
+    caliper: Annotated[float, Field(gt=0, le=2)] = 0.2
+    largest_gap: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.covariates)) < len(self.covariates):
+            raise ValueError("covariates: each is named once")
+        return self
+
+
+class ReaderPlan(_Strict):
+    """Of a reader study: who reads, how cases are rated, to whom the result applies."""
+
+    names: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=100)]
+    ratings: Annotated[int, Field(ge=2, le=101)]
+    covariance: Covariance = Covariance.DELONG
+    inference: Inference = Inference.RANDOM
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.names)) < len(self.names):
+            raise ValueError("names: each reader is named once")
+        if len(self.names) == 1 and self.inference is not Inference.FIXED_READERS:
+            raise ValueError("inference: one reader is fixed")
+        if math.comb(ARMS * len(self.names), 2) * self.ratings**2 > LARGEST_SIZE:
+            raise ValueError("ratings: too many for so many readers; use a coarser scale")
+        return self
+
+
+class Series(_Strict):
     """Of an interrupted time series: its first month with the intervention, harmonics, lags."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     began: Annotated[int, Field(ge=1, le=1200)]
     seasons: Annotated[int, Field(ge=0, le=3)] = 0
     lags: Annotated[int, Field(ge=0, le=60)] | None = None
 
 
-class Plan(BaseModel):
-    """A statistical analysis plan."""
+SHORT = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+"""A study's name in the keys of a sum."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+_LATER = ("sealed", "imputations", "change", "cohort", "readers")
+_LATER_OF_MEASURES = ("grid", "figure", "threshold", "range")
+"""Fields that the first plans had not; where a plan does not use them its digest is theirs."""
+
+
+class Plan(_Strict):
+    """A statistical analysis plan."""
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$")]
     design: Slug
@@ -95,6 +225,11 @@ class Plan(BaseModel):
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     measures: Annotated[tuple[Measure, ...], Field(min_length=1, max_length=50)]
     series: Series | None = None
+    imputations: Annotated[int, Field(ge=2, le=100)] | None = None
+    sealed: bool | None = None
+    change: Change | None = None
+    cohort: Cohort | None = None
+    readers: ReaderPlan | None = None
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -103,16 +238,45 @@ class Plan(BaseModel):
             raise ValueError("measures have ids of their own, the first is primary")
         if self.intervention == self.comparator:
             raise ValueError("the arms are two")
-        if any(one.analysis is Analysis.SERIES for one in self.measures) != (
-            self.series is not None
+        for analyses, table in _TABLES.items():
+            if any(one.analysis in analyses for one in self.measures) != (
+                getattr(self, table) is not None
+            ):
+                raise ValueError(f"a {table} and its analysis belong together")
+        return self
+
+    @model_validator(mode="after")
+    def _is_one_kind_of_table(self) -> Self:
+        kinds = {one.analysis for one in self.measures}
+        if self.readers is not None and kinds != {Analysis.READERS}:
+            raise ValueError("a reader study has nothing but readings")
+        weighted = self.cohort is not None and self.cohort.method == "overlap"
+        if (Analysis.WEIGHTED in kinds) != weighted or (weighted and len(kinds) > 1):
+            raise ValueError("weights belong to weighted differences, and to all measures then")
+        if self.imputations and (self.readers or self.cohort or self.sealed):
+            raise ValueError("imputed tables are of plain cases")
+        if self.cohort and self.series:
+            raise ValueError("a series has no cohort of two arms")
+        if self.sealed and not kinds <= {Analysis.READERS, Analysis.MEDIAN}:
+            raise ValueError("sealed are readings and medians, which are counts")
+        if self.sealed and not SHORT.fullmatch(self.study):
+            raise ValueError("study: of a sealed plan a short name of a to z, 0 to 9 and hyphens")
+        if self.change is not None and self.change.began >= self.periods:
+            raise ValueError("change: it begins in a period of the plan")
+        if self.readers and any(
+            (one.threshold or 2) > self.readers.ratings for one in self.measures
         ):
-            raise ValueError("a series and its analysis belong together")
+            raise ValueError("a threshold is one of the ratings")
         return self
 
     @property
     def digest(self) -> Sha256:
         """Return the content id of what the plan says."""
-        return Sha256.of(canonical(self.model_dump(mode="json")))
+        said = self.model_dump(mode="json")
+        _without_defaults(said, _LATER)
+        for one in said["measures"]:
+            _without_defaults(one, _LATER_OF_MEASURES)
+        return Sha256.of(canonical(said))
 
     def check_logged(self, logged: str | None) -> None:
         """Return if this is the plan that was logged.
@@ -130,6 +294,19 @@ class Plan(BaseModel):
             raise PlanChangedError(found=self.digest, logged=logged)
 
 
+_TABLES = {
+    (Analysis.SERIES, Analysis.AUTOREGRESSIVE): "series",
+    (Analysis.CHANGES,): "change",
+    (Analysis.READERS,): "readers",
+}
+
+
+def _without_defaults(said: dict[str, object], names: tuple[str, ...]) -> None:
+    for name in names:
+        if said[name] is None:
+            del said[name]
+
+
 def read_plan(content: bytes) -> Plan:
     """Return the plan in a file.
 
@@ -141,8 +318,8 @@ def read_plan(content: bytes) -> Plan:
     if len(content) > MAX_BYTES:
         raise ProtocolFileError(why=_TOO_LARGE)
     try:
-        raw = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raw = parse_toml(content)
+    except ValueError as error:
         raise ProtocolFileError(why=_NOT_TOML) from error
     try:
         return Plan.model_validate(raw)

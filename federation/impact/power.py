@@ -1,6 +1,7 @@
 """How many are needed, and how likely a study is to see what is there.
 
-Normal approximations, two-sided. Sources: Hussey and Hughes, Contemp Clin Trials 2007;
+Normal approximations, two-sided; reader studies and series: `reader_power`, `series_power`.
+Sources: Hussey and Hughes, Contemp Clin Trials 2007;
 28:182 (stepped wedge); Donner and Klar 2000 and Eldridge 2006 (clusters of unequal size).
 """
 
@@ -17,7 +18,7 @@ ALPHA = 0.05
 MOST = 10**8
 
 
-def _power(effect: float, variance: float, alpha: float) -> float:
+def normal_power(effect: float, variance: float, alpha: float) -> float:
     """Return the chance to reject zero, on either side, when the estimator is normal."""
     _open_unit("alpha", alpha)
     if not variance > 0:
@@ -45,7 +46,7 @@ def power_of_means(
     """
     _positive("deviation", deviation)
     _at_least("per arm", per_arm, 2)
-    return _power(difference, inflation * 2 * deviation**2 / per_arm, alpha)
+    return normal_power(difference, inflation * 2 * deviation**2 / per_arm, alpha)
 
 
 def power_of_proportions(
@@ -56,7 +57,87 @@ def power_of_proportions(
         _open_unit("rate", rate)
     _at_least("per arm", per_arm, 2)
     variance = (one * (1 - one) + other * (1 - other)) / per_arm
-    return _power(one - other, inflation * variance, alpha)
+    return normal_power(one - other, inflation * variance, alpha)
+
+
+def power_of_changes(
+    difference: float,
+    deviation: float,
+    per_arm: int,
+    *,
+    correlation: float = 0.0,
+    alpha: float = ALPHA,
+    inflation: float = 1,
+) -> float:
+    """Return the power of a difference in differences: two arms, before and after.
+
+    Parameters
+    ----------
+    per_arm
+        People of an arm before, and as many after.
+    correlation
+        Of a person's two values; 0 where other people are measured after.
+
+    Raises
+    ------
+    DesignValueError
+        If a number is out of range.
+    """
+    _positive("deviation", deviation)
+    _at_least("per arm", per_arm, 2)
+    if not 0 <= correlation < 1:
+        raise DesignValueError(name="correlation", actual=correlation, expected="from 0 to below 1")
+    variance = inflation * 4 * (1 - correlation) * deviation**2 / per_arm
+    return normal_power(difference, variance, alpha)
+
+
+def power_above_floor(expected: float, floor: float, cases: int, *, alpha: float = ALPHA) -> float:
+    """Return the power to show that a proportion, such as a sensitivity, is above a floor.
+
+    The score test of one proportion, at alpha / 2 on its side (Fleiss, Levin and Paik 2003,
+    section 2.4).
+
+    Raises
+    ------
+    DesignValueError
+        If a rate is not between 0 and 1.
+    """
+    for rate in (expected, floor):
+        _open_unit("rate", rate)
+    _at_least("cases", cases, 2)
+    reach = normal_quantile(1 - alpha / 2) * math.sqrt(floor * (1 - floor) / cases)
+    z = (expected - floor - reach) / math.sqrt(expected * (1 - expected) / cases)
+    return 0.5 * math.erfc(-z / math.sqrt(2))
+
+
+def power_of_auroc(
+    expected: float, floor: float, cases: int, *, share: float, alpha: float = ALPHA
+) -> float:
+    """Return the power to show that an AUROC is above a floor.
+
+    The variance is that of Hanley and McNeil, Radiology 1982; 143:29.
+
+    Parameters
+    ----------
+    cases
+        With and without the finding together.
+    share
+        Of them with the finding.
+
+    Raises
+    ------
+    DesignValueError
+        If a number is not between 0 and 1, or fewer than two cases are of a kind.
+    """
+    for name, value in (("AUROC", expected), ("floor", floor), ("share", share)):
+        _open_unit(name, value)
+    with_it = cases * share
+    _at_least("cases of a kind", min(with_it, cases - with_it), 2)
+    first, second = expected / (2 - expected), 2 * expected**2 / (1 + expected)
+    variance = expected * (1 - expected) + (with_it - 1) * (first - expected**2)
+    variance += (cases - with_it - 1) * (second - expected**2)
+    z = (expected - floor) / math.sqrt(variance / (with_it * (cases - with_it)))
+    return 0.5 * math.erfc((normal_quantile(1 - alpha / 2) - z) / math.sqrt(2))
 
 
 def design_effect(size: float, correlation: float, *, variation: float = 0.0) -> float:
@@ -77,20 +158,22 @@ def design_effect(size: float, correlation: float, *, variation: float = 0.0) ->
     return 1 + ((1 + variation**2) * size - 1) * correlation
 
 
-def smallest(power: Callable[[int], float], wanted: float, *, start: int = 2) -> int:
+def smallest(
+    power: Callable[[int], float], wanted: float, *, start: int = 2, most: int = MOST
+) -> int:
     """Return the smallest number at which `power`, which rises, reaches what is wanted.
 
     Raises
     ------
     DesignValueError
-        If no number up to a hundred million does.
+        If no number up to `most` does, a hundred million where nothing else is said.
     """
     _open_unit("power", wanted)
     high = start
     while power(high) < wanted:
-        high *= 2
-        if high > MOST:
+        if high >= most:
             raise DesignValueError(name="power", actual=wanted, expected="one that can be reached")
+        high = min(high * 2, most)
     low = start if high == start else high // 2
     while low < high:
         middle = (low + high) // 2
@@ -183,7 +266,7 @@ def power_of_wedge(
     _positive("deviation", deviation)
     _at_least("per cell", per_cell, 1)
     variance = wedge_variance(wedge, within=deviation**2 / per_cell, between=between**2)
-    return _power(effect, variance, alpha)
+    return normal_power(effect, variance, alpha)
 
 
 def _positive(name: str, value: float) -> None:

@@ -9,14 +9,16 @@ the analysis plan, data cuts, results, harms, report) is written by other comman
 """
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from importlib.resources import files
 
+from federation.domain.toml_text import parse_toml
 from federation.errors.impact import ProtocolFileError
-from federation.impact.plan import RANDOMISED
-from federation.impact.site_table import COLUMNS
+from federation.impact.measures import Known, known, plan_block, protocol_block
+from federation.impact.plan import RANDOMISED, SHORT, Analysis, read_plan
+from federation.impact.site_table import columns
+from federation.secure_sum import FEWEST
 from federation.wording import Text
 
 MAX_BYTES = 2**18
@@ -39,6 +41,19 @@ FIELDS = frozenset(
 )
 """What a protocol may say."""
 
+FROZEN_FIELDS = (
+    "entry",
+    "design",
+    "pico",
+    "estimand",
+    "sites",
+    "clusters",
+    "measures",
+    "sample_size",
+    "randomisation_hash",
+)
+"""What of it no later revision may say otherwise once data are frozen."""
+
 UNWRITTEN = Text(en="to be written", zh="待填")
 """What stands in a template where people have to write."""
 
@@ -46,15 +61,48 @@ ANALYSES = {
     "individual-rct": "difference",
     "cluster-rct": "cluster-robust",
     "stepped-wedge": "random-intercept",
-    "before-after": "interrupted-series",
-    "interrupted-time-series": "interrupted-series",
+    "before-after": "autoregressive-series",
+    "interrupted-time-series": "autoregressive-series",
     "matched-cohort": "difference",
-    "reader-study": "difference",
+    "reader-study": "reader-study",
     "silent-accuracy": "difference",
 }
 """The designs, and what a template proposes for the primary measure."""
 
-_SERIES = "\n[series]\nbegan = 12\nseasons = 0\n"
+MEASURES = {"reader-study": ("reader-auroc", "reader-sensitivity", "reader-specificity")}
+"""What a template measures where nothing is said; other designs: time and cost."""
+
+_USUAL = ("turnaround", "cost")
+_TABLES = {
+    "autoregressive-series": "\n[series]\nbegan = 12\nseasons = 0\n",
+    "difference-in-differences": "\n[change]\nbegan = 1\n",
+    "reader-study": """
+[readers]
+names = ["reader-1", "reader-2", "reader-3", "reader-4", "reader-5"]
+ratings = 5
+covariance = "delong"
+inference = "random"
+""",
+}
+"""What an analysis needs besides its measures."""
+
+_COHORT = """
+[cohort]
+method = "caliper"
+covariates = ["age", "sex"]
+caliper = 0.2
+largest_gap = 0.1
+"""
+_POWER = {
+    "stepped-wedge": "wedge_",
+    "cluster-rct": "clusters_",
+    "before-after": "series_",
+    "interrupted-time-series": "series_",
+    "reader-study": "readers_",
+    "silent-accuracy": "floor_",
+}
+"""The designs whose power has a file of its own."""
+
 _TOO_LARGE = Text(en="it is larger than 256 KiB", zh="檔案大於 256 KiB")
 _NOT_TOML = Text(en="it is not TOML in UTF-8", zh="不是 UTF-8 編碼的 TOML")
 _DATES = Text(en="a date is written in quotes", zh="日期須加引號")
@@ -79,8 +127,8 @@ def read_protocol(content: bytes) -> dict[str, object]:
     if len(content) > MAX_BYTES:
         raise ProtocolFileError(why=_TOO_LARGE)
     try:
-        raw = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raw = parse_toml(content)
+    except ValueError as error:
         raise ProtocolFileError(why=_NOT_TOML) from error
     unknown = sorted(set(raw) - FIELDS)
     if unknown:
@@ -98,42 +146,77 @@ def unwritten(body: Mapping[str, object]) -> list[str]:
     return [path for path, value in said if value.strip() in words]
 
 
-def templates(*, study: str, entry: str, design: str, sites: Sequence[str]) -> dict[str, bytes]:
+def templates(
+    *, study: str, entry: str, design: str, sites: Sequence[str], measures: Sequence[str] = ()
+) -> dict[str, bytes]:
     """Return the files of a new study by their names.
+
+    Parameters
+    ----------
+    measures
+        Codes of the catalogue, the primary first; the design's usual ones where none is named.
 
     Raises
     ------
     ProtocolFileError
-        If there is no such design.
+        If there is no such design, or its measures do not go together.
+    MeasureUnknownError
+        If a measure is not in the catalogue.
     """
     if design not in ANALYSES:
         known = ", ".join(ANALYSES)
         why = Text(en=f"there is no such design; there are {known}", zh=f"設計須為 {known}")
         raise ProtocolFileError(why=why)
     lists = checklists_of(design)
+    asked = _asked(design, measures)
     words: dict[str, object] = {
         "study": study,
         "entry": entry,
         "design": design,
         "sites": list(sites),
         "clusters": len(sites) if design in RANDOMISED - {"individual-rct"} else 0,
-        "analysis": ANALYSES[design],
-        "periods": 24 if ANALYSES[design] == "interrupted-series" else len(sites) + 1,
+        "periods": 24 if ANALYSES[design] == "autoregressive-series" else len(sites) + 1,
     }
     checked = "\n".join(f'{name} = "checklists/{name}.md"' for name in lists)
-    plan = _filled("plan_template.toml", words)
-    plan += _SERIES if words["analysis"] == "interrupted-series" else ""
+    told = "\n".join(protocol_block(one, role=role) for one, role, _ in asked)
+    protocol = _filled("protocol_template.toml", words).replace("<measures>", told)
+    plan = _plan(words, asked)
+    read_plan(plan)  # a template is a plan
     return {
-        "protocol.toml": (_filled("protocol_template.toml", words) + checked + "\n").encode(),
-        "plan.toml": plan.encode(),
+        "protocol.toml": (protocol + checked + "\n").encode(),
+        "plan.toml": plan,
         "design.toml": _template(_power_file(design)).encode(),
         "economics.toml": _economics(entry).encode(),
-        "table.csv": (",".join(COLUMNS) + "\n").encode(),
+        "table.csv": (",".join(columns(read_plan(plan), baseline=False)) + "\n").encode(),
         **{
             f"checklists/{name}.md": _CHECKLIST.format(name=name, study=study).encode()
             for name in lists
         },
     }
+
+
+_Asked = tuple[tuple[Known, str, Analysis], ...]
+
+
+def _asked(design: str, codes: Sequence[str]) -> _Asked:
+    """Return the measures with role and analysis: the design's for the primary."""
+    chosen = [known(code) for code in codes or MEASURES.get(design, _USUAL)]
+    primary, *others = chosen
+    told = [(primary, "primary", Analysis(ANALYSES[design]))]
+    return (*told, *((one, "secondary", one.analysis) for one in others))
+
+
+def _plan(words: Mapping[str, object], asked: _Asked) -> bytes:
+    """Return the template of plan.toml."""
+    design, sites = words["design"], words["sites"]
+    many = isinstance(sites, list) and len(sites) >= FEWEST
+    sealed = design == "reader-study" and many and SHORT.fullmatch(str(words["study"]))
+    text = _filled("plan_template.toml", words) + ("sealed = true\n" if sealed else "")
+    for one, role, analysis in asked:
+        text += "\n" + plan_block(one, role=role, analysis=analysis)
+    analyses = dict.fromkeys(analysis.value for _, _, analysis in asked)
+    text += "".join(_TABLES.get(analysis, "") for analysis in analyses)
+    return (text + (_COHORT if design == "matched-cohort" else "")).encode()
 
 
 def checklists_of(design: str) -> tuple[str, ...]:
@@ -143,9 +226,7 @@ def checklists_of(design: str) -> tuple[str, ...]:
 
 
 def _power_file(design: str) -> str:
-    if design == "stepped-wedge":
-        return "design_wedge_template.toml"
-    return "design_clusters_template.toml" if design == "cluster-rct" else "design_template.toml"
+    return f"design_{_POWER.get(design, '')}template.toml"
 
 
 def _economics(entry: str) -> str:

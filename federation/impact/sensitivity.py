@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from federation.errors.impact import DesignValueError, TooFewClustersError
 from federation.evaluation.tails import Estimate, Interval
+from federation.impact.inference import Inferred
 from federation.wording import Text
 
 _IMPUTATIONS = Text(en="imputations", zh="插補次數")
@@ -34,15 +34,7 @@ def _e_value(ratio: float) -> float:
     return above + math.sqrt(above * (above - 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Pooled:
-    """An estimate over imputations, with the degrees of freedom of its t distribution."""
-
-    estimate: Estimate
-    freedom: float
-
-
-def pooled_by_rubin(estimates: Sequence[Estimate]) -> Pooled:
+def pooled_by_rubin(estimates: Sequence[Estimate]) -> Inferred:
     """Return the estimate over several imputations (Rubin 1987, eq. 3.1.5 to 3.1.8).
 
     Raises
@@ -58,7 +50,7 @@ def pooled_by_rubin(estimates: Sequence[Estimate]) -> Pooled:
     between = math.fsum((one.value - mean) ** 2 for one in estimates) / (count - 1)
     extra = (1 + 1 / count) * between
     freedom = math.inf if extra == 0 else (count - 1) * (1 + within / extra) ** 2
-    return Pooled(Estimate(mean, within + extra), freedom)
+    return Inferred(Estimate(mean, within + extra), freedom)
 
 
 def passed_gates(p_values: Sequence[float], *, alpha: float = 0.05) -> list[bool]:

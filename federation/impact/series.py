@@ -2,7 +2,8 @@
 
     y_t = a + b t + c after_t + d (t - t0) after_t [+ seasons] + e_t
 
-Ordinary least squares; errors are allowed to follow each other (Newey and West 1987).
+Ordinary least squares; errors are allowed to follow each other (Newey and West 1987). In
+short series that test finds changes too often: `series_errors.py` has the other one.
 With a control series the model is that of the differences.
 """
 
@@ -65,16 +66,9 @@ def interrupted_series(
     DesignValueError
         If a value is not finite, or the control has other months.
     """
-    outcome = _outcome(values, control)
+    outcome = checked_series(values, began, control=control, seasons=seasons)
     months = len(outcome)
-    terms = 4 + 2 * seasons
-    if not 0 <= seasons <= 3:
-        raise DesignValueError(name="seasons", actual=seasons, expected="0 to 3")
-    if min(began, months - began) < FEWEST_EACH_SIDE or months < 2 * terms:
-        found = max(min(began, months - began), 0)
-        needed = max(FEWEST_EACH_SIDE, terms)
-        raise TooFewClustersError(found=found, units=_MONTHS, needed=needed)
-    design = _design(months, began, seasons)
+    design = model_matrix(months, began, seasons)
     follow = math.floor(4 * (months / 100) ** (2 / 9)) if lags is None else lags
     if not 0 <= follow < months:
         raise DesignValueError(name="lags", actual=follow, expected=f"0 to {months - 1}")
@@ -87,6 +81,25 @@ def interrupted_series(
         Estimate(float(end @ coefficients), float(end @ covariance @ end)),
         follow,
     )
+
+
+def checked_series(
+    values: Sequence[float],
+    began: int,
+    *,
+    control: Sequence[float] | None = None,
+    seasons: int = 0,
+) -> Floats:
+    """Return a series that is long enough for its model, less its control; raises as above."""
+    outcome = _outcome(values, control)
+    months, terms = len(outcome), 4 + 2 * seasons
+    if not 0 <= seasons <= 3:
+        raise DesignValueError(name="seasons", actual=seasons, expected="0 to 3")
+    if min(began, months - began) < FEWEST_EACH_SIDE or months < 2 * terms:
+        found = max(min(began, months - began), 0)
+        needed = max(FEWEST_EACH_SIDE, terms)
+        raise TooFewClustersError(found=found, units=_MONTHS, needed=needed)
+    return outcome
 
 
 def _outcome(values: Sequence[float], control: Sequence[float] | None) -> Floats:
@@ -102,7 +115,8 @@ def _outcome(values: Sequence[float], control: Sequence[float] | None) -> Floats
     return outcome
 
 
-def _design(months: int, began: int, seasons: int) -> Floats:
+def model_matrix(months: int, began: int, seasons: int) -> Floats:
+    """Return the model's columns: 1, month, after, months since, seasons; shape (months, P)."""
     time = np.arange(months, dtype=float)
     after = (time >= began).astype(float)
     columns = [np.ones(months), time, after, (time - began) * after]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from federation.errors.impact import DesignValueError, TooFewClustersError
-from federation.evaluation.tails import LEVEL, Estimate, Interval
+from federation.evaluation.tails import LEVEL, Estimate, Interval, normal_quantile
 from federation.impact.arms import ArmSums
 from federation.wording import Text
 
@@ -58,6 +58,36 @@ def median_interval(
     level = 1 - 2 * float(bdtr(rank - 1, people, 0.5))
     ends = Interval(float(value[rank - 1]), float(value[people - rank]))
     return MedianOnGrid(float(middle), ends, level)
+
+
+def median_estimate(counts: NDArray[np.int64], step: float, *, least_rank: int) -> Estimate:
+    """Return the median with the variance that its order statistics give.
+
+    Price and Bonett, J Stat Comput Simul 2002; 72:119: the two values of rank
+    c = (n+1)/2 - sqrt(n) from either end lie so many errors apart as a normal median's would.
+
+    Parameters
+    ----------
+    counts, step
+        As `median_interval`.
+    least_rank
+        No order statistic nearer to an end is looked at: one of few people tells of them.
+
+    Raises
+    ------
+    TooFewClustersError
+        If there are too few people for it.
+    """
+    people = int(counts.sum())
+    rank = round((people + 1) / 2 - math.sqrt(people))
+    if rank < least_rank:
+        needed = math.ceil((math.sqrt(2 * least_rank + 1) + 1) ** 2)
+        raise TooFewClustersError(found=people, units=_PEOPLE, needed=needed)
+    value = np.repeat(np.arange(len(counts)), counts) * step
+    middle = (value[(people - 1) // 2] + value[people // 2]) / 2
+    reach = -normal_quantile(float(bdtr(rank - 1, people, 0.5)))
+    error = (value[people - rank] - value[rank - 1]) / (2 * reach)
+    return Estimate(float(middle), float(error**2))
 
 
 def ratio_of_means(one: ArmSums, other: ArmSums) -> Estimate:

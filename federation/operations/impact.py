@@ -14,15 +14,17 @@ Costs: `impact_economics.py`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from federation.coordinator.home import CentreHome
+from federation.domain.cells import SMALL_CELL
 from federation.domain.ids import Sha256
 from federation.economics.model_file import read_given
 from federation.errors.core import FileMissingError
+from federation.errors.freezing import CutsTooCloseError, DataFrozenError, TableTwiceError
 from federation.errors.impact_commands import (
     DataCutChangedError,
     EvidenceNotAsSignedError,
@@ -32,10 +34,10 @@ from federation.errors.impact_commands import (
 )
 from federation.evidence.canonical import canonical
 from federation.impact.analysis import Result, analyse
-from federation.impact.measure_report import read_report
+from federation.impact.gathering import Gathered, gather
 from federation.impact.plan import Plan, read_plan
-from federation.impact.protocol import read_protocol, templates, unwritten
-from federation.impact.site_table import Row, read_table
+from federation.impact.protocol import FROZEN_FIELDS, read_protocol, templates, unwritten
+from federation.impact.site_table import Row
 from federation.operations import embedded_registry
 from federation.operations.embedded_registry import Actor, Following, RecordDesk
 from federation.operations.new_files import check_new, write_new
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
     from registry.records.service import Moved
 
 NOUN = "impact-study"
-SMALL = 10
 _DRAFT, _RUNNING, _LOCKED, _ANALYSED = "protocol", "running", "locked", "analysed"
 _BEFORE_LOCK = (_DRAFT, "irb", "registered", _RUNNING)
 
@@ -113,19 +114,25 @@ def new_study(
     sites: Sequence[str],
     folder: Path,
     actor: Actor,
+    measures: Sequence[str] = (),
 ) -> NewStudy:
     """Write a study's templates into a folder, and its record as a draft protocol.
 
+    Parameters
+    ----------
+    measures
+        Codes of the catalogue, the primary first; the design's usual ones where none is named.
+
     Raises
     ------
-    ProtocolFileError
-        If there is no such design.
+    ProtocolFileError, MeasureUnknownError
+        If there is no such design, or measure.
     FileNotWrittenError
         If a file is there already.
     PlatformError
         What the register refused with.
     """
-    files = templates(study=study, entry=entry, design=design, sites=sites)
+    files = templates(study=study, entry=entry, design=design, sites=sites, measures=measures)
     check_new(folder, files)
     body = _with_digests(read_protocol(files["protocol.toml"]), files)
     record = desk.put(NOUN, study, body, actor, revision=0, reason="new study")
@@ -148,8 +155,8 @@ def write_protocol(
         If the file, or one that it names, cannot be used.
     ProtocolUnwrittenError
         If words of the template are left; all places are named.
-    StudyStageError
-        If the data are locked.
+    StudyStageError, DataFrozenError
+        If the data are locked, or frozen and it says otherwise than before.
     """
     said = read_protocol(content)
     left = unwritten(said)
@@ -157,6 +164,7 @@ def write_protocol(
         raise ProtocolUnwrittenError(fields=", ".join(left))
     record = _at(desk, study, _BEFORE_LOCK)
     body = {**record.body, **_with_digests(said, _named_files(said, folder))}
+    _check_frozen(record, body)
     return desk.put(NOUN, study, body, actor, revision=record.revision, reason="protocol")
 
 
@@ -177,8 +185,8 @@ def log_plan(
         If a file cannot be read.
     PlanDisagreesError
         If plan and protocol say different things; all of them are named.
-    StudyStageError
-        If the data are locked.
+    StudyStageError, DataFrozenError
+        If the data are locked, or frozen under another plan or model.
     """
     plan = read_plan(content)
     record = _at(desk, study, _BEFORE_LOCK)
@@ -186,6 +194,7 @@ def log_plan(
     body = {**record.body, "sap_hash": plan.digest}
     if model is not None:
         body["economic"] = planned_economics(model, seed=seed)
+    _check_frozen(record, body)
     return desk.put(NOUN, study, body, actor, revision=record.revision, reason="analysis plan")
 
 
@@ -240,11 +249,15 @@ def freeze(
         If a table cannot be used.
     PlanDisagreesError
         If a site of the study has no table, or another one has.
+    TableTwiceError
+        If two sites have one table.
+    CutsTooCloseError
+        If the values of a few people would follow from this cut and an earlier one.
     """
     record = _at(desk, study, (_RUNNING,))
     plan = _logged_plan(content, record)
-    rows = _rows(record, plan, tables)
-    digest, people = cut_digest(tables), _people(rows, plan)
+    digest, people = cut_digest(tables), _people(_gathered(record, plan, tables), plan)
+    _check_cuts_apart(record, people, digest, least=plan.least_cell)
     cut = {
         "at": desk.records.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "digest": digest,
@@ -280,7 +293,8 @@ def analyse_study(
     plan = _logged_plan(content, locked_revision(desk, study))
     plan.check_logged(_text(record.body.get("sap_hash")))
     _check_cut(record, tables)
-    results = analyse(plan, _rows(record, plan, tables))
+    found = _gathered(record, plan, tables)
+    results = analyse(plan, found.rows, found.readings)
     body = {**record.body, "results": [_as_result(one, plan) for one in results]}
     kept = desk.put(NOUN, study, body, actor, revision=record.revision, reason="results")
     return Analysed(kept, results)
@@ -398,28 +412,81 @@ def _check_cut(record: "StoredRecord", tables: Mapping[str, bytes]) -> None:
         raise DataCutChangedError(study=record.id, found=found, frozen=frozen)
 
 
-def _rows(record: "StoredRecord", plan: Plan, tables: Mapping[str, bytes]) -> list[Row]:
-    """Return the rows of every site's table, in the order of the sites' names."""
+def _check_frozen(record: "StoredRecord", body: Mapping[str, object]) -> None:
+    """Raise `DataFrozenError` if a revision would change what the frozen data rest on."""
+    if not (record.body.get("data_cuts") or record.body.get("outcomes")):
+        return
+    fixed = {name: record.body.get(name) for name in (*FROZEN_FIELDS, "sap_hash")}
+    changed = [
+        name for name, value in fixed.items() if canonical(value) != canonical(body.get(name))
+    ]
+    if _modelled(record.body) not in (None, _modelled(body)):
+        changed.append("economic")
+    if changed:
+        raise DataFrozenError(study=record.id, fields=", ".join(changed))
+
+
+def _modelled(body: Mapping[str, object]) -> tuple[object, object] | None:
+    """Return the digest of the economic model that is logged and its seed."""
+    part = body.get("economic")
+    return (part.get("model"), part.get("psa_seed")) if isinstance(part, Mapping) else None
+
+
+def _check_cuts_apart(
+    record: "StoredRecord", people: int | None, digest: Sha256, *, least: int
+) -> None:
+    """Raise `CutsTooCloseError` if a cut and an earlier one differ by fewer people than a cell."""
+    for cut in _list(record.body.get("data_cuts")):
+        if _field(cut, "digest") == digest:
+            continue
+        earlier = _field(cut, "patients")
+        known = isinstance(earlier, int) and people is not None
+        if not known or 0 < abs(int(str(earlier)) - int(str(people))) < max(least, SMALL_CELL):
+            raise CutsTooCloseError(study=record.id, least=max(least, SMALL_CELL))
+
+
+def _gathered(record: "StoredRecord", plan: Plan, tables: Mapping[str, bytes]) -> Gathered:
+    """Return what the tables of every site say, one table a site and no two the same."""
     if sorted(tables) != sorted(map(str, _list(record.body.get("sites")))):
         raise PlanDisagreesError(study=record.id, fields="sites")
-    return [row for site in sorted(tables) for row in _table(tables[site], site, plan)]
+    found = gather(tables, plan)
+    _check_files_differ(tables)
+    _check_tables_differ({site: [row for row in found.rows if row.site == site] for site in tables})
+    return found
 
 
-def _table(content: bytes, site: str, plan: Plan) -> tuple[Row, ...]:
-    is_json = content.lstrip()[:1] == b"{"
-    return read_report(content, site, plan) if is_json else read_table(content, site, plan)
+def _check_files_differ(tables: Mapping[str, bytes]) -> None:
+    """Raise `TableTwiceError` if two sites have the same file."""
+    seen: dict[Sha256, str] = {}
+    for site, content in sorted(tables.items()):
+        other = seen.setdefault(Sha256.of(content), site)
+        if other != site:
+            raise TableTwiceError(sites=f"{other}, {site}")
 
 
-def _people(rows: Sequence[Row], plan: Plan) -> int | None:
+def _check_tables_differ(rows: Mapping[str, Sequence[Row]]) -> None:
+    """Raise `TableTwiceError` if two sites have the same cells, in whatever file and order."""
+    seen: dict[frozenset[Row], str] = {}
+    for site, own in rows.items():
+        cells = frozenset(replace(row, site="") for row in own if row.count)
+        if cells and cells in seen:
+            raise TableTwiceError(sites=f"{seen[cells]}, {site}")
+        seen[cells] = site
+
+
+def _people(found: Gathered, plan: Plan) -> int | None:
     """Return how many people the first primary measure was taken of, None if few."""
-    first = plan.measures[0].id
-    people = sum(row.count for row in rows if row.measure == first)
-    return None if 0 < people < SMALL else people
+    people = found.people(plan.measures[0].id)
+    return None if 0 < people < SMALL_CELL else people
 
 
 def _as_result(found: Result, plan: Plan) -> dict[str, object]:
     """Return a result as the record keeps it."""
+    arms = {"arms": [one.as_json() for one in found.arms]} if found.arms else {}
+    series = {"series": found.series.as_json()} if found.series else {}
     return {
+        **arms,
+        **series,
         "measure": found.measure,
         "plan": plan.digest,
         "estimate": found.estimate,

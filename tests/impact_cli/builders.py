@@ -29,6 +29,7 @@ from tests.registry.builders import (
     save_model,
     update,
 )
+from tests.registry.proofs import Log
 
 LEAD = Actor("lead-1", "Impact Centre", "IMP-P")
 STATISTICIAN = Actor("stat-1", "Impact Centre", "IMP-S")
@@ -135,7 +136,7 @@ def operating_point(home: Home, name: str, entry: str, *, judged: bool = True) -
     results = {
         "metrics": [proportion("sensitivity", 180, 200), proportion("specificity", 850, 900)],
         "statistics": {"yilan-4": DIGEST},
-        "attestations": {"yilan-4": attestation(desk)},
+        "attestations": {"yilan-4": attestation(home)},
         "suppression": {"smallest_cell": 10, "slices_hidden": 0},
         "exactness": {"kind": "exact-on-grid"},
         "disjointness": DIGEST,
@@ -146,10 +147,11 @@ def operating_point(home: Home, name: str, entry: str, *, judged: bool = True) -
         desk.move("evaluation", name, "E2", COMMITTEE, reason="agreed", revision=3)
 
 
-def attestation(desk: RecordDesk) -> str:
-    """Return the digest of some statement in the log."""
-    with desk.records.store.reading() as transaction:
-        return str(transaction.log.entry(0).envelope_digest)
+def attestation(home: Home) -> str:
+    """Return the digest of what a site signs of the evaluation, put into the log."""
+    signer = Signer.load(CentreHome.open(home.path).evidence_key)
+    log = Log(home.desk.records.store, signer, ("yilan-4",))
+    return log.evaluated("yilan-4", study="protocol-1", part=DIGEST)
 
 
 def economics(home: Home, evaluation: str = "ev-1") -> bytes:

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -19,7 +20,7 @@ from federation.errors.impact_commands import (
     EvidenceNotInForceError,
     OtherVersionEvidenceError,
 )
-from federation.errors.registry import RecordNotFoundError, RecordShapeError
+from federation.errors.moves import RecordNotFoundError, RecordShapeError
 from federation.operations.dossier import (
     NOUN,
     Decision,
@@ -38,6 +39,9 @@ from federation.operations.dossier import (
     status,
 )
 from federation.operations.registry import verify_bundle
+from registry import datasets
+from registry.datasets.noun import CardState
+from registry.roles import Role
 from tests.impact_cli.builders import (
     APPROVER,
     DAY,
@@ -47,6 +51,7 @@ from tests.impact_cli.builders import (
     Home,
     operating_point,
 )
+from tests.registry.nouns_b.bodies import dataset_card, person, read, starting_in
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
 
@@ -186,16 +191,41 @@ def test_the_bundle_is_named_by_its_digest_and_verifies(opened: Home, tmp_path: 
     assert verify_bundle(done.path).verified
 
 
+def test_a_bundle_holds_what_the_dossier_rests_on_besides_the_version(
+    opened: Home, tmp_path: Path
+) -> None:
+    in_use = starting_in(datasets.NOUN, CardState.IN_USE)
+    card = read(datasets.NOUN, dataset_card("tainan-1"))
+    opened.desk.records.put(in_use, "card-1", card, author=person(Role.DST))
+    attach(opened.desk, "d-1", "dataset-card", "card-1", actor=MAKER)
+    done = bundle(opened.desk, "d-1", tmp_path / "d.zip", actor=MAKER)
+    assert verify_bundle(done.path).verified
+    with ZipFile(done.path) as file:
+        claims = next(name for name in file.namelist() if name.endswith("dossier.json"))
+        assert "dataset-card card-1" in file.read(claims).decode()
+
+
 @pytest.mark.parametrize(
-    ("parts", "route"),
+    ("parts", "fix", "route"),
     [
-        ([], "record-only"),
-        (["architecture"], "amendment"),
-        (["intended-use"], "amendment"),
+        ([], "bug", "record-only"),
+        ([], "user-interface", "record-only"),
+        ([], "system", "record-only"),
+        (["architecture"], None, "amendment"),
+        (["architecture"], "bug", "amendment"),
+        (["intended-use"], None, "amendment"),
     ],
 )
-def test_a_change_is_classified(opened: Home, parts: list[str], route: str) -> None:
-    assert classify_change(opened.desk, parts).route.value == route
+def test_a_change_is_classified(
+    opened: Home, parts: list[str], fix: str | None, route: str
+) -> None:
+    assert classify_change(opened.desk, parts, fix=fix).route.value == route
+
+
+def test_a_change_of_which_nothing_is_said_is_not_a_small_one(opened: Home) -> None:
+    for fix in (None, "nothing much"):
+        with pytest.raises(RecordShapeError):
+            classify_change(opened.desk, fix=fix)
 
 
 def test_an_unknown_part_or_plan_is_refused(opened: Home) -> None:

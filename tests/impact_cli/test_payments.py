@@ -12,8 +12,9 @@ from federation.commands.main import run
 from federation.errors.core import InvalidValueError
 from federation.errors.evidence_nouns import PaymentGuardError
 from federation.errors.impact_commands import EvidenceNotInForceError, OtherVersionEvidenceError
-from federation.errors.registry import RecordShapeError
+from federation.errors.moves import RecordShapeError
 from federation.operations.dossier import Device, open_dossier
+from federation.operations.embedded_registry import Actor
 from federation.operations.impact import new_study
 from federation.operations.reimbursement import (
     NEEDED,
@@ -36,9 +37,18 @@ from registry.reimbursement import NOUN
 from registry.roles import Role
 from registry.timers.service import run as run_clock
 from tests.impact_cli.builders import COUNCIL, INSURER, LEAD, MAKER, SITES, STUDY, Home
-from tests.registry.nouns_b.bodies import DIGEST, dossier, impact_study, person, read, result
-from tests.registry.nouns_b.test_every_noun import starting_in
+from tests.registry.nouns_b.bodies import (
+    DIGEST,
+    LICENSED,
+    dossier,
+    impact_study,
+    person,
+    read,
+    result,
+    starting_in,
+)
 
+WRITER = Actor("nhi-2", "NHIA", "NHI-S")
 TERMS = Terms("32001C", 200, False, "2026-09-01T00:00:00Z", "2028-08-31T00:00:00Z", "rwd-pneumonia")
 
 
@@ -102,15 +112,30 @@ def test_more_than_two_years_are_refused(applied: Home) -> None:
 
 def test_a_payment_goes_from_assessment_over_two_years_to_a_listing(home: Home) -> None:
     desk = home.desk
-    in_state(home, certification.NOUN, "licensed", "d-1", dossier(entry=home.entry), Role.HAO)
+    in_state(
+        home,
+        certification.NOUN,
+        "licensed",
+        "d-1",
+        dossier(entry=home.entry, licence=LICENSED),
+        Role.HAO,
+    )
     reported = impact_study(entry=home.entry, sap_hash=DIGEST, results=[result()])
     in_state(home, impact.NOUN, "reported", STUDY, reported, Role.IMP_P)
     said = Indication("pneumonia", "肺炎")
-    apply(desk, "p", home.entry, dossier="d-1", licence="MD-1", indication=said, actor=MAKER)
+    apply(
+        desk,
+        "p",
+        home.entry,
+        dossier="d-1",
+        licence=LICENSED["number"],
+        indication=said,
+        actor=MAKER,
+    )
     move_payment(desk, "p", "P1", actor=MAKER, reason="asked")
     assert show_payment(desk, "p").parts["effectiveness"] == (STUDY,)
-    note_assessment(desk, "p", Report(b"hta", "2026-08-01", "HTA 115-07"), actor=MAKER)
-    set_terms(desk, "p", TERMS, actor=MAKER)
+    note_assessment(desk, "p", Report(b"hta", "2026-08-01", "HTA 115-07"), actor=WRITER)
+    set_terms(desk, "p", TERMS, actor=WRITER)
     for actor in (INSURER, COUNCIL):
         move_payment(desk, "p", "P2", actor=actor, reason="agreed")
     shown = show_payment(desk, "p")
@@ -123,7 +148,7 @@ def test_a_payment_goes_from_assessment_over_two_years_to_a_listing(home: Home) 
     assert len(lacks["P4"]) == 4, "the report, and evidence of three topics"
     for topic in TOPICS:
         add_evidence(desk, "p", topic, STUDY, actor=MAKER)
-    note_reassessment(desk, "p", Report(b"htr", "2028-08-01", "HTR 117-07"), actor=MAKER)
+    note_reassessment(desk, "p", Report(b"htr", "2028-08-01", "HTR 117-07"), actor=WRITER)
     for actor in (INSURER, COUNCIL):
         move_payment(desk, "p", "P4", actor=actor, reason="agreed")
     listed = show_payment(desk, "p")

@@ -35,7 +35,7 @@ from federation.errors.impact_commands import (
     ProtocolUnwrittenError,
     StudyStageError,
 )
-from federation.errors.registry import RecordNotFoundError
+from federation.errors.moves import RecordNotFoundError
 from federation.evaluation.proportions import Proportion
 from federation.impact.measure_report import as_report
 from federation.impact.plan import read_plan

@@ -1,13 +1,26 @@
 """Figures of an evaluation. Every number comes from summaries that sites added up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.figures.canvas import COLOURS, GREY, HATCHES, LINES, MARKS, label, paper, said
-from federation.wording import Language, Text, without_fields
+from federation.figures.canvas import (
+    COLOURS,
+    GREY,
+    HATCHES,
+    LINES,
+    MARKS,
+    filled,
+    label,
+    paper,
+    said,
+    short,
+    verbatim,
+)
+from federation.figures.numerals import NONE, number
+from federation.wording import Language, Text
 
 Floats = NDArray[np.float64]
 
@@ -17,11 +30,11 @@ FEW_POINTS = 12
 _CHANCE = Text(en="chance", zh="隨機")
 _BAND = Text(en="95 % band", zh="95% 區間")
 _IDEAL = Text(en="ideal", zh="理想")
-_FPR = Text(en="1 - specificity", zh="1 − 特異度")
+_FPR = Text(en="1 − specificity", zh="1 − 特異度")
 _TPR = Text(en="sensitivity", zh="敏感度")
 _ROC = Text(en="ROC curve", zh="ROC 曲線")
 _ROC_SAID = Text(
-    en="Sensitivity against 1 - specificity. Area {auroc:.3f} ({low:.3f} to {high:.3f}).",
+    en="Sensitivity against 1 − specificity. Area {auroc:.3f} ({low:.3f} to {high:.3f}).",
     zh="敏感度對 1 − 特異度。曲線下面積 {auroc:.3f}({low:.3f} 至 {high:.3f})。",
 )
 _AREA = Text(
@@ -43,15 +56,15 @@ class Roc:
     auroc_high: float
 
 
-def roc(curve: Roc, language: Language) -> bytes:
+def roc(curve: Roc, language: Language, *, cases: int | None = None) -> bytes:
     """Draw a ROC curve with its band."""
     numbers: dict[str, float] = {
         "auroc": curve.auroc,
         "low": curve.auroc_low,
         "high": curve.auroc_high,
     }
-    words = _filled(_ROC_SAID, numbers)
-    with paper(_ROC, words, language, height_in=5.2, square=True) as drawn:
+    words = filled(_ROC_SAID, **numbers)
+    with paper(_ROC, words, language, height_in=5.2, square=True, cases=cases) as drawn:
         axes = drawn.axes
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label=_CHANCE.say(language))
         axes.fill_between(
@@ -73,8 +86,8 @@ def roc(curve: Roc, language: Language) -> bytes:
 
 _RELIABILITY = Text(en="Reliability", zh="校準曲線")
 _RELIABILITY_SAID = Text(
-    en="Observed against predicted risk in {bins} groups; on the diagonal both agree.",
-    zh="{bins} 組之觀察風險對預測風險;落於對角線表示兩者一致。",
+    en="Observed against predicted risk by group ({bins}); on the diagonal both agree.",
+    zh="各組觀察風險對預測風險(共 {bins} 組);落於對角線表示兩者一致。",
 )
 _PREDICTED = Text(en="predicted risk", zh="預測風險")
 _OBSERVED = Text(en="observed risk", zh="觀察風險")
@@ -90,10 +103,10 @@ class Reliability:
     high: Floats
 
 
-def reliability(found: Reliability, language: Language) -> bytes:
+def reliability(found: Reliability, language: Language, *, cases: int | None = None) -> bytes:
     """Draw observed against predicted risk."""
-    words = _filled(_RELIABILITY_SAID, {"bins": len(found.predicted)})
-    with paper(_RELIABILITY, words, language, height_in=5.2, square=True) as drawn:
+    words = filled(_RELIABILITY_SAID, bins=len(found.predicted))
+    with paper(_RELIABILITY, words, language, height_in=5.2, square=True, cases=cases) as drawn:
         axes = drawn.axes
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label=_IDEAL.say(language))
         reach = np.maximum([found.observed - found.low, found.high - found.observed], 0)
@@ -111,66 +124,6 @@ def reliability(found: Reliability, language: Language) -> bytes:
         axes.set(xlim=(0, 1), ylim=(0, 1))
         label(axes, _PREDICTED, _OBSERVED, language)
         axes.legend(loc="upper left")
-    return drawn.svg
-
-
-_FOREST_SAID = Text(
-    en="Estimates with 95 % intervals, one in each row: {rows}.",
-    zh="共 {rows} 項估計值與 95% 區間,每列一項。",
-)
-_SUPPRESSED = Text(en="not shown: too few people", zh="人數過少,不予顯示")
-
-
-@dataclass(frozen=True, slots=True)
-class Estimated:
-    """One row of a forest: its name and estimate; None where it is suppressed."""
-
-    name: Text
-    value: float | None
-    low: float | None
-    high: float | None
-    is_summary: bool = False
-
-
-def forest(
-    title: Text,
-    axis: Text,
-    rows: Sequence[Estimated],
-    language: Language,
-    *,
-    line: float | None = None,
-) -> bytes:
-    """Draw estimates with intervals under each other; a summary is a diamond.
-
-    Parameters
-    ----------
-    line
-        Where a reference line stands, for example the pooled value or zero.
-    """
-    count = _filled(_FOREST_SAID, {"rows": len(rows)})
-    with paper(title, count, language, height_in=1.4 + 0.34 * len(rows)) as drawn:
-        axes = drawn.axes
-        for place, row in enumerate(rows):
-            if row.value is None or row.low is None or row.high is None:
-                words = said(_SUPPRESSED, language)
-                across = axes.get_yaxis_transform()
-                axes.text(0.02, place, words, color=GREY, va="center", transform=across)
-                continue
-            colour = COLOURS[1] if row.is_summary else COLOURS[0]
-            mark = "D" if row.is_summary else "s"
-            axes.plot([row.low, row.high], [place, place], color=colour, linewidth=1.6)
-            axes.plot([row.value], [place], marker=mark, color=colour, markersize=6)
-            text = f"{row.value:.3f} ({row.low:.3f}, {row.high:.3f})".replace("-", "\u2212")
-            axes.text(
-                1.02, place, text, va="center", fontsize=8, transform=axes.get_yaxis_transform()
-            )
-        if line is not None:
-            axes.axvline(line, color=GREY, linestyle=":", linewidth=1)
-        axes.locator_params(axis="x", nbins=5)
-        axes.set_yticks(range(len(rows)), [said(row.name, language) for row in rows])
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_xlabel(said(axis, language))
-        axes.grid(visible=False, axis="y")
     return drawn.svg
 
 
@@ -195,9 +148,9 @@ class DecisionCurve:
     all_: Floats
 
 
-def decision_curve(found: DecisionCurve, language: Language) -> bytes:
+def decision_curve(found: DecisionCurve, language: Language, *, cases: int | None = None) -> bytes:
     """Draw net benefit by threshold."""
-    with paper(_DECISION, _DECISION_SAID, language) as drawn:
+    with paper(_DECISION, _DECISION_SAID, language, cases=cases) as drawn:
         axes = drawn.axes
         lines = ((found.model, _MODEL), (found.all_, _ALL), (np.zeros_like(found.model), _NONE))
         for place, (values, name) in enumerate(lines):
@@ -242,8 +195,8 @@ def drift(found: Drifted, language: Language) -> bytes:
     """Draw two distributions over the same bins, side by side."""
     words: dict[str, object] = {"variable": found.variable, "psi": found.psi}
     at = np.arange(len(found.names))
-    title = _filled(_DRIFT, {"variable": found.variable})
-    with paper(title, _filled(_DRIFT_SAID, words), language, height_in=3.6) as drawn:
+    title = filled(_DRIFT, variable=found.variable)
+    with paper(title, filled(_DRIFT_SAID, **words), language, height_in=3.6) as drawn:
         axes = drawn.axes
         shown = (
             (found.reference, -0.2, _REFERENCE, "#BBBBBB", HATCHES[0]),
@@ -254,28 +207,36 @@ def drift(found: Drifted, language: Language) -> bytes:
                 at + beside, values, width=0.4, color=colour, hatch=hatch, edgecolor="black",
                 linewidth=0.6, label=name.say(language),
             )  # fmt: skip
-        axes.set_xticks(at, list(found.names))
+        axes.set_xticks(at, list(found.names), rotation=40 if len(at) > 7 else 0)
         axes.grid(visible=False, axis="x")
         label(axes, found.variable, _SHARE, language)
-        axes.legend(title=f"PSI {found.psi:.3f}")
+        axes.legend(title=f"PSI {number(found.psi)}")
     return drawn.svg
 
 
 _ROBUST = Text(en="Robustness", zh="穩健性")
 _ROBUST_SAID = Text(
-    en="AUROC by severity of {corruptions} corruptions; severity 0 is the image as it is.",
-    zh="{corruptions} 種影像劣化於各嚴重程度之 AUROC;0 表示原始影像。",
+    en="AUROC by severity of what gets worse: {corruptions}. Severity 0 is the image as it is.",
+    zh="影像劣化({corruptions})於各嚴重程度之 AUROC;0 表示原始影像。",
 )
 _SEVERITY = Text(en="severity", zh="嚴重程度")
 _AUROC = Text(en="AUROC", zh="AUROC")
 
 
 def robustness(
-    plain: float | None, by_corruption: Sequence[tuple[Text, Sequence[float]]], language: Language
+    plain: float | None,
+    by_corruption: Sequence[tuple[Text, Sequence[float]]],
+    language: Language,
+    *,
+    cases: int | None = None,
 ) -> bytes:
     """Draw the AUROC of each corruption by severity from 1 up; `plain` is that of severity 0."""
-    words = _filled(_ROBUST_SAID, {"corruptions": len(by_corruption)})
-    with paper(_ROBUST, words, language) as drawn:
+    named = Text(
+        en=", ".join(one.en for one, _ in by_corruption) or NONE,
+        zh="、".join(one.zh for one, _ in by_corruption) or NONE,
+    )
+    words = filled(_ROBUST_SAID, corruptions=named)
+    with paper(_ROBUST, words, language, cases=cases) as drawn:
         axes = drawn.axes
         for place, (name, values) in enumerate(by_corruption):
             start = [] if plain is None else [plain]
@@ -286,22 +247,25 @@ def robustness(
                 linestyle=LINES[place % 7],
                 marker=MARKS[place % 7],
                 markersize=4,
-                label=said(name, language),
+                label=short(said(name, language)),
             )
-        axes.axhline(0.5, color=GREY, linewidth=0.8)
+        axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":", label=said(_CHANCE, language))
         lowest = min([0.5, *(value for _, values in by_corruption for value in values)])
         axes.set_ylim(lowest - 0.03, 1)
         axes.locator_params(axis="x", integer=True)
         label(axes, _SEVERITY, _AUROC, language)
-        axes.legend()
+        axes.legend(ncols=2)
     return drawn.svg
 
 
-_MATRIX = Text(en="Models by sites", zh="模型與院所")
+_MATRIX = Text(en="Versions by hospitals", zh="各版本於各院之結果")
 _MATRIX_SAID = Text(
-    en="{figure} of {models} versions at {sites} sites; numbers stand in the cells.",
-    zh="{models} 個版本於 {sites} 個院所之 {figure};數值列於格中。",
+    en="{figure} of each version at each hospital, from {low} to {high}; a dash where it is "
+    "not shown.",
+    zh="各版本於各院之 {figure},介於 {low} 至 {high};破折號表示不予顯示。",
 )
+_MOST_COLUMNS = 9
+"""Up to so many hospitals the numbers fit into the cells; the table beside it has them always."""
 
 
 def cross_site(
@@ -311,62 +275,37 @@ def cross_site(
     values: Sequence[Sequence[float | None]],
     language: Language,
 ) -> bytes:
-    """Draw a figure of every version at every site; None where it is suppressed."""
+    """Draw a figure of every version at every site; None where it is suppressed.
+
+    Colours run over the values shown, between steps of 0.05, so that a small difference
+    does not look like a large one.
+    """
     numbers = np.array([[np.nan if one is None else one for one in row] for row in values], float)
-    words = _filled(_MATRIX_SAID, {"figure": figure, "models": len(models), "sites": len(sites)})
-    with paper(_MATRIX, words, language, height_in=1.6 + 0.42 * len(models)) as drawn:
+    low, high = _ends(numbers[np.isfinite(numbers)])
+    words = filled(_MATRIX_SAID, figure=figure, low=f"{low:.2f}", high=f"{high:.2f}")
+    with paper(_MATRIX, words, language, height_in=2.0 + 0.42 * len(models)) as drawn:
         axes = drawn.axes
-        known = numbers[np.isfinite(numbers)]
-        ends = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-        axes.imshow(
-            numbers, cmap="cividis", vmin=ends[0], vmax=max(ends[1], ends[0] + 1e-9), aspect="auto"
-        )
-        middle = (ends[0] + ends[1]) / 2
+        image = axes.imshow(numbers, cmap="cividis", vmin=low, vmax=high, aspect="auto")
+        has_words = len(sites) <= _MOST_COLUMNS
         for (row, column), value in np.ndenumerate(numbers):
             there = bool(np.isfinite(value))
-            text = f"{value:.3f}" if there else "–"
-            colour = "black" if not there or value > middle else "white"
+            text = (number(float(value)) if has_words else "") if there else NONE
+            colour = "black" if not there or value > (low + high) / 2 else "white"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-        axes.set_xticks(range(len(sites)), list(sites), rotation=20, ha="right")
-        axes.set_yticks(range(len(models)), list(models))
-        axes.set_xlabel(figure)
+        is_turned = len(sites) > 4 or max(map(len, sites)) > 10
+        names = [verbatim(one, 18) for one in sites]
+        axes.set_xticks(
+            range(len(sites)), names, rotation=40 * is_turned, ha="right" if is_turned else "center"
+        )
+        axes.set_yticks(range(len(models)), [verbatim(one, 24) for one in models])
         axes.grid(visible=False)
+        drawn.figure.colorbar(image, ax=axes, label=figure, orientation="horizontal", aspect=40)
     return drawn.svg
 
 
-_SURVIVAL = Text(en="Survival", zh="存活曲線")
-_SURVIVAL_SAID = Text(
-    en="Share without the event over time, {groups} groups; a curve ends where few are at risk.",
-    zh="{groups} 組隨時間未發生事件之比例;風險人數過少處曲線終止。",
-)
-_TIME = Text(en="time", zh="時間")
-_FREE = Text(en="share without the event", zh="未發生事件比例")
-
-
-def survival(groups: Sequence[tuple[Text, Floats, Floats]], language: Language) -> bytes:
-    """Draw Kaplan-Meier curves: for each group its name, times (T,) and shares (T,)."""
-    words = _filled(_SURVIVAL_SAID, {"groups": len(groups)})
-    with paper(_SURVIVAL, words, language) as drawn:
-        axes = drawn.axes
-        for place, (name, times, shares) in enumerate(groups):
-            axes.step(
-                times,
-                shares,
-                where="post",
-                color=COLOURS[place % len(COLOURS)],
-                linestyle=LINES[place % len(LINES)],
-                marker=MARKS[place % len(MARKS)],
-                markersize=3,
-                label=name.say(language),
-            )
-        axes.set_ylim(0, 1.02)
-        label(axes, _TIME, _FREE, language)
-        axes.legend()
-    return drawn.svg
-
-
-def _filled(text: Text, values: Mapping[str, object]) -> Text:
-    """Return the sentence with its fields filled in, in both languages."""
-    both = (text.say(one, **values) for one in (Language.EN, Language.ZH_HANT_TW))
-    en, zh = (without_fields(one) for one in both)
-    return Text(en=en, zh=zh)
+def _ends(known: Floats) -> tuple[float, float]:
+    """Return the ends of the colours: the values', widened to steps of 0.05."""
+    if not len(known):
+        return 0.0, 1.0
+    low, high = np.floor(known.min() * 20) / 20, np.ceil(known.max() * 20) / 20
+    return float(low), float(max(high, low + 0.05))

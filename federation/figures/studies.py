@@ -1,6 +1,6 @@
 """Figures of an economic model and of an impact study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,18 @@ from numpy.typing import NDArray
 from federation.economics.budget import Sector, YearImpact
 from federation.economics.diagnostic import title_of
 from federation.economics.sensitivity import Bar
-from federation.figures.canvas import COLOURS, GREY, HATCHES, LINES, MARKS, paper, said
+from federation.figures.canvas import (
+    COLOURS,
+    GREY,
+    HATCHES,
+    LINES,
+    MARKS,
+    filled,
+    paper,
+    said,
+    verbatim,
+)
+from federation.figures.numerals import decimals_for, number
 from federation.wording import Language, Text
 
 Floats = NDArray[np.float64]
@@ -73,7 +84,7 @@ def acceptability(
             axes.plot(
                 thresholds,
                 shares[:, place],
-                label=name,
+                label=verbatim(name),
                 color=COLOURS[place % 7],
                 linestyle=LINES[place % 7],
             )
@@ -201,27 +212,40 @@ def budget(years: Sequence[YearImpact], base: str, language: Language) -> bytes:
     return drawn.svg
 
 
-_SERIES = Text(en="Before and after", zh="介入前後")
+_SERIES = Text(en="{measure} by month", zh="各月{measure}")
 _SERIES_SAID = Text(
-    en="Monthly means; the line marks when the intervention began.",
-    zh="各月平均;直線表示介入開始。",
+    en="Means of {months} months, {before} of them before the intervention; dotted: the mean of "
+    "each side, {first} and {second}.",
+    zh="{months} 個月之平均,其中 {before} 個月於介入前;點線為兩期間之平均:{first} 與 {second}。",
 )
 _MONTH = Text(en="month", zh="月份")
+_BEFORE = Text(en="before", zh="介入前")
+_AFTER = Text(en="after", zh="介入後")
 
 
 def series(
-    values: Mapping[str, Sequence[float]], began: int, unit: str, language: Language
+    measure: Text, months: Sequence[float], began: int, unit: str, language: Language
 ) -> bytes:
-    """Draw monthly series by name, with the month in which something began."""
-    with paper(_SERIES, _SERIES_SAID, language) as drawn:
+    """Draw a monthly series, open marks before something `began` and filled ones after."""
+    sides = (
+        (_BEFORE, range(began), "white", COLOURS[0]),
+        (_AFTER, range(began, len(months)), COLOURS[1], COLOURS[1]),
+    )
+    means = [float(np.mean([months[at] for at in side])) for _, side, _, _ in sides]
+    decimals = decimals_for(min(months), max(months))
+    first, second = (number(mean, decimals) for mean in means)
+    words = filled(_SERIES_SAID, months=len(months), before=began, first=first, second=second)
+    with paper(filled(_SERIES, measure=measure), words, language) as drawn:
         axes = drawn.axes
-        for place, (name, monthly) in enumerate(values.items()):
+        for (name, side, face, colour), mean in zip(sides, means, strict=True):
             axes.plot(
-                range(len(monthly)), monthly, color=COLOURS[place % 7], linestyle=LINES[place % 7],
-                marker=MARKS[place % 7], markersize=3, label=name,
+                list(side), [months[at] for at in side], color=colour, linewidth=1, marker="o",
+                markersize=4.5, markerfacecolor=face, label=said(name, language),
             )  # fmt: skip
+            axes.hlines(mean, side[0], side[-1], color=colour, linestyle=":", linewidth=1.4)
         axes.axvline(began - 0.5, color=COLOURS[6], linestyle="--", linewidth=1)
         axes.set_xlabel(said(_MONTH, language))
-        axes.set_ylabel(unit)
+        axes.set_ylabel(verbatim(unit))
+        axes.locator_params(axis="x", integer=True)
         axes.legend()
     return drawn.svg

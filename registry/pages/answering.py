@@ -13,7 +13,8 @@ from starlette.responses import RedirectResponse, Response
 
 from federation.errors import PlatformError, ProblemsFound
 from federation.errors.access import LogInNeededError
-from federation.errors.registry import LogTamperedError, RequestInvalidError
+from federation.errors.registry import RequestInvalidError
+from federation.errors.signed import LogTamperedError
 from federation.wording import Text
 from registry.pages.rendering import Chrome, chrome_of, page
 from registry.pages.typesetting import say, set_in

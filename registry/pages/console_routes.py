@@ -16,7 +16,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from federation.errors import PlatformError
 from federation.errors.access import ForeignFormError, LogInNeededError, RoleChoiceError
-from federation.errors.registry import MoveNotListedError, RequestInvalidError
+from federation.errors.moves import MoveNotListedError
+from federation.errors.registry import RequestInvalidError
 from registry.accounts.ports import (
     COOKIE,
     CSRF_FIELD,

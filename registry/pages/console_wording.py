@@ -173,6 +173,7 @@ FIELDS: dict[str, Text] = {
     "n": Text(en="patients", zh="病人數"),
     "statistics": Text(en="statistics", zh="統計量"),
     "attestations": Text(en="attestations", zh="院所聲明"),
+    "absent": Text(en="absent sites", zh="缺席院所"),
     "suppression": Text(en="suppression", zh="小數遮蔽"),
     "exactness": Text(en="exactness", zh="精確度"),
     "disjointness": Text(en="disjointness proof", zh="病人不重疊證明"),

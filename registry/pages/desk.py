@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from federation.errors.registry import RecordNotFoundError
+from federation.errors.moves import RecordNotFoundError
 from registry.api.rules import readers
 from registry.lineage.service import Lineage
 from registry.models.version_card import NAME

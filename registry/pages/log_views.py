@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from federation.errors.registry import CheckpointError
+from federation.errors.signed import CheckpointError
 from registry.pages.ports import Note
 
 

@@ -9,7 +9,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse
 
-from federation.errors.registry import LogRangeError
+from federation.errors.signed import LogRangeError
 from registry.evidence.service import prove_growth
 from registry.pages.desk import Desk
 from registry.pages.lineage_views import lineage_tree, only_public

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from federation.errors import PlatformError
-from federation.errors.registry import EntryNotFoundError, LogTamperedError
+from federation.errors.registry import EntryNotFoundError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.inclusion import ShownEntry, origin_of, verify_entry
 from federation.evidence.verification import PublicKey

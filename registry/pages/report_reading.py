@@ -5,13 +5,13 @@ files by digest and must be of the record's version and protocol. A record that 
 may not know of has no report, and neither has one whose results nobody judged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import LogTamperedError
 from federation.errors.reports import ReportMissingError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.canonical import canonical
 from registry.certification import dossier as dossiers
 from registry.certification.completeness import Completeness
@@ -26,7 +26,13 @@ from registry.pages.visibility import TOLD_FIGURES, TOLD_STUDIES, is_public
 from registry.records.ports import StoredRecord
 from registry.reports import dossier, evaluation, impact
 from registry.reports.checklists.answers import Study
-from registry.reports.documents import EconomicDocument, read_economics, read_evaluation
+from registry.reports.documents import (
+    EconomicDocument,
+    OutcomeDocument,
+    read_economics,
+    read_evaluation,
+    read_outcomes,
+)
 from registry.reports.layout import Report
 
 FOLDER = "reports"
@@ -36,6 +42,15 @@ SHOWN = frozenset({evaluations.NAME, studies.NAME, dossiers.NAME})
 
 Documents = Callable[[str], bytes | None]
 """Returns the document of a digest, None where it is not kept here."""
+
+
+Hides = Callable[[Collection[str]], frozenset[str]]
+"""Returns those of some versions that a reader may not know of."""
+
+
+def hides_nothing(_entries: Collection[str]) -> frozenset[str]:
+    """Hide no version: whoever sees the record sees all of it."""
+    return frozenset()
 
 
 def no_documents(_digest: str) -> bytes | None:
@@ -64,11 +79,16 @@ def has_report(record: StoredRecord) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A report and the data it was made from, as JSON; `revision` names the record's."""
+    """A report and the data it was made from, as JSON; `revision` names the record's.
+
+    One that is not whole leaves out versions that its reader may not know of; the data
+    would tell them.
+    """
 
     revision: str
     layout: Report
     content: bytes
+    is_whole: bool = True
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -94,31 +114,46 @@ class ReportReading:
             if not is_public(transaction.records.history(VERSION, entry)):
                 raise ReportMissingError(id=repr(id[:60]))
             (record,) = self.reading.verified(transaction, [record])
-        return self.of(record)
+        return self.of(record, hides=self._hides)
 
-    def of(self, record: StoredRecord) -> Made:
-        """Return the report of a verified evaluation or study."""
+    def of(self, record: StoredRecord, *, hides: Hides = hides_nothing) -> Made:
+        """Return the report of a verified evaluation or study, without what `hides` says."""
         if record.noun == evaluations.NAME:
-            return self._evaluation(record)
+            return self._evaluation(record, hides)
         if record.noun == studies.NAME:
             return self._study(record)
         raise ReportMissingError(id=repr(record.id[:60]))
 
-    def _evaluation(self, record: StoredRecord) -> Made:
+    def _hides(self, entries: Collection[str]) -> frozenset[str]:
+        """Return those of some versions that the public is not told of."""
+        with self.reading.store.reading() as transaction:
+            return frozenset(
+                entry
+                for entry in entries
+                if not is_public(transaction.records.history(VERSION, entry))
+            )
+
+    def _evaluation(self, record: StoredRecord, hides: Hides) -> Made:
         body = Evaluation.model_validate_json(canonical(dict(record.body)))
         content = self._document(record, body.report)
         document = read_evaluation(content)
         if (document.about.entry, document.about.protocol) != (body.entry, body.protocol_hash):
             why = "its document is of another version or protocol"
             raise LogTamperedError(item=f"record {record.name}", why=why)
-        return Made(_revision(record), evaluation.layout(document), content)
+        hidden = hides(document.others)
+        if not hidden:
+            return Made(_revision(record), evaluation.layout(document), content)
+        told = evaluation.layout(document.without(hidden), document.digest)
+        revision = "/".join([_revision(record), *sorted(hidden)])
+        return Made(revision, told, content, is_whole=False)
 
     def _study(self, record: StoredRecord) -> Made:
         body = ImpactStudy.model_validate_json(canonical(dict(record.body)))
         money = body.economic.document if body.economic else None
         economics = None if money is None else self._economics(record, money)
+        outcomes = tuple(self._outcomes(record, body.outcomes))
         content = canonical(dict(record.body))
-        layout = impact.layout(Study(record.id, body, economics))
+        layout = impact.layout(Study(record.id, body, economics, outcomes))
         return Made(_revision(record), layout, content)
 
     def _economics(self, record: StoredRecord, digest: str) -> EconomicDocument | None:
@@ -126,6 +161,12 @@ class ReportReading:
         if self.documents(digest) is None:
             return None
         return read_economics(self._document(record, digest))
+
+    def _outcomes(self, record: StoredRecord, digests: Sequence[str]) -> Iterator[OutcomeDocument]:
+        """Yield the outcome studies that a study names, as far as they are kept here."""
+        for digest in digests:
+            if self.documents(digest) is not None:
+                yield read_outcomes(self._document(record, digest))
 
     def _document(self, record: StoredRecord, digest: str | None) -> bytes:
         content = None if digest is None else self.documents(digest)

@@ -109,7 +109,10 @@ def _add_public(router: APIRouter, base: str, press: _Press, make: Make) -> None
 
     @router.get(path + "/report.json")
     def data(id: Id) -> Response:
-        return _file(make(id).content, "json")
+        made = make(id)
+        if not made.is_whole:
+            raise ReportMissingError(id=repr(id[:60]))
+        return _file(made.content, "json")
 
     @router.get(path + "/figures/{file}")
     def figure(request: Request, id: Id, file: File) -> Response:
@@ -167,6 +170,7 @@ def _page(request: Request, chrome: Chrome, press: _Press, made: Made, base: str
         report=made.layout,
         body=Markup(body),  # noqa: S704  # from our own template, which escapes
         base=base,
+        has_data=made.is_whole,
     )
 
 

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from federation.errors import PlatformError
-from federation.errors import registry as errors
+from federation.errors import guards as errors
+from federation.errors.registry import ArtefactError
 from registry.accounts.ports import Session
 from registry.ports import Transaction
 from registry.records import sign_offs
@@ -25,7 +26,7 @@ WHO: dict[type[PlatformError], tuple[Role, ...]] = {
     errors.AttributeMissingError: _MAKERS,
     errors.CardIncompleteError: _MAKERS,
     errors.ArtefactGuardError: _MAKERS,
-    errors.ArtefactError: _MAKERS,
+    ArtefactError: _MAKERS,
     errors.UnsafeFormatError: _MAKERS,
     errors.MlBomError: _MAKERS,
     errors.ChangePlanError: _MAKERS,

@@ -7,7 +7,8 @@ import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from federation.evidence.model_version import SMALL_CELL, Bilingual
+from federation.domain.cells import SMALL_CELL
+from federation.evidence.model_version import Bilingual
 from federation.wording import Language, Text
 
 TAIPEI = ZoneInfo("Asia/Taipei")

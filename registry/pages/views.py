@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from federation.errors.registry import LogTamperedError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.inclusion import Inclusion
 from federation.evidence.model_version import (
     Bilingual,
@@ -293,7 +293,7 @@ def _evaluation(record: StoredRecord) -> EvaluationView:
     return EvaluationView(
         id=record.id,
         dimension=str(body.get("dimension", "")),
-        sites=[str(one) for one in _listed(body, "sites")],
+        sites=[str(one) for one in _listed(body, "sites") if one not in _listed(body, "absent")],
         passed=passed if isinstance(passed, bool) else None,
         figures=[_measured(one) for one in shown if _has_value(one)],
         has_report=is_judged and isinstance(body.get("report"), str),

@@ -5,6 +5,7 @@ text has fields. A test proves that templates and this list name the same words.
 """
 
 from federation.wording import Language, Text
+from registry.evaluations.titles import DIMENSIONS as DIMENSIONS
 from registry.models.version_card import RiskLevel
 from registry.pages.console_wording import CONSOLE_WORDS
 from registry.pages.typesetting import say, set_in
@@ -267,20 +268,6 @@ METRICS: dict[str, Text] = {
     "accuracy": Text(en="Accuracy", zh="準確率"),
     "calibration-slope": Text(en="Calibration slope", zh="校準斜率"),
     "calibration-intercept": Text(en="Calibration intercept", zh="校準截距"),
-}
-DIMENSIONS: dict[str, Text] = {
-    "discrimination": Text(en="Discrimination", zh="鑑別力"),
-    "operating-point": Text(en="Operating point", zh="判定閾值"),
-    "calibration": Text(en="Calibration", zh="校準度"),
-    "fairness": Text(en="Fairness", zh="公平性"),
-    "robustness": Text(en="Robustness", zh="穩健性"),
-    "drift": Text(en="Drift", zh="資料飄移"),
-    "explainability": Text(en="Explainability", zh="可解釋性"),
-    "uncertainty": Text(en="Uncertainty", zh="不確定性"),
-    "privacy": Text(en="Privacy", zh="隱私"),
-    "net-benefit": Text(en="Net benefit", zh="淨效益"),
-    "usability": Text(en="Usability", zh="易用性"),
-    "security": Text(en="Security", zh="資安"),
 }
 RISKS: dict[RiskLevel, Text] = {
     RiskLevel.HIGH: Text(en="high risk", zh="高風險"),

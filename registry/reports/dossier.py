@@ -2,22 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 
+from federation.figures.canvas import filled
+from federation.figures.numerals import NONE
 from federation.wording import Language, Text
 from registry.certification.completeness import Completeness, Finding, Status
 from registry.certification.dossier import Dossier
 from registry.reports.checklists.answers import plain
-from registry.reports.layout import (
-    NONE,
-    Block,
-    Chip,
-    Facts,
-    Notice,
-    Report,
-    Section,
-    Table,
-    Tone,
-    filled,
-)
+from registry.reports.layout import Block, Chip, Facts, Notice, Report, Section, Table, Tone
 from registry.reports.rendering import render
 
 KIND = Text(en="Certification dossier", zh="查驗登記文件")

@@ -6,11 +6,12 @@ html = economics_report(read_economics(content), Language.EN)
 from collections.abc import Mapping, Sequence
 
 from federation.economics.parameters import TAIWAN_EQ5D5L
+from federation.figures.canvas import filled
+from federation.figures.numerals import NONE, interval, number
 from federation.wording import Language, Text, without_fields
 from registry.reports import economics_figures as drawings
-from registry.reports.documents import EconomicDocument, Ranked
+from registry.reports.documents.economics import EconomicDocument, Ranked
 from registry.reports.layout import (
-    NONE,
     Block,
     Cell,
     Chip,
@@ -21,13 +22,10 @@ from registry.reports.layout import (
     Table,
     Tone,
     Words,
-    filled,
-    interval,
     named,
-    number,
 )
 from registry.reports.rendering import render
-from registry.reports.wording import PERSPECTIVES
+from registry.reports.wording import PERSPECTIVES, correction
 
 KIND = Text(en="Economic evaluation", zh="經濟評估報告")
 ASSUMED = frozenset({"assumption", "假設"})
@@ -83,7 +81,7 @@ def _verdict(document: EconomicDocument) -> tuple[Chip, Text]:
         "在 {share}% 的抽樣中為最佳選擇。",
     )
     chip = Chip(Text(en="result", zh="結果"), Tone.WAITING)
-    threshold = number(document.thresholds[0], 0)
+    threshold = _money(document.thresholds[0], document)
     share = f"{100 * best.share:.0f}"
     return chip, filled(said, threshold=threshold, strategy=best.best, share=share)
 
@@ -98,11 +96,11 @@ def _overview(document: EconomicDocument) -> Facts:
         (
             (
                 Text(en="Cost of one more QALY", zh="每增加一 QALY 之成本(ICER)"),
-                number(added.icer, 0) if added else filled(_DOMINATES, best=best.strategy),
+                _money(added.icer, document) if added else filled(_DOMINATES, best=best.strategy),
             ),
             (
                 Text(en="Worth it up to a price of", zh="符合成本效益之最高單價"),
-                number(price, 0) if price is not None else NONE,
+                _money(price, document),
             ),
             (Text(en="Seen by", zh="觀點"), PERSPECTIVES[document.perspective]),
             (
@@ -116,14 +114,31 @@ def _overview(document: EconomicDocument) -> Facts:
     )
 
 
+def _money(value: float | None, document: EconomicDocument) -> str:
+    """Return an amount with its currency, the first word of the price base."""
+    if value is None:
+        return NONE
+    return f"{document.price_base.partition(' ')[0]} {number(value, 0)}"
+
+
 _DOMINATES = Text(en="none: {best} does more and costs less", zh="無:{best}效果較佳且成本較低")
 
 
 def _frontier(document: EconomicDocument) -> Section:
-    base = Text(en="At the means of all parameters, a person.", zh="所有參數取平均,每人。")
+    base = filled(
+        Text(
+            en="At the means of all parameters, a person; costs in {base}.",
+            zh="所有參數取平均,每人;成本以 {base} 計。",
+        ),
+        base=document.price_base,
+    )
     mean = filled(
-        Text(en="Mean of {draws} draws, a person.", zh="{draws} 次抽樣之平均,每人。"),
+        Text(
+            en="Mean of {draws} draws, a person; costs in {base}.",
+            zh="{draws} 次抽樣之平均,每人;成本以 {base} 計。",
+        ),
         draws=f"{document.draws:,}",
+        base=document.price_base,
     )
     blocks = (_ranking(base, document.base_case), _ranking(mean, document.mean_case))
     title = Text(en="What strategies cost and do", zh="各策略之成本與效果")
@@ -314,7 +329,13 @@ def _sources(document: EconomicDocument) -> Section:
 def _source(source: str) -> Cell:
     if source in ASSUMED:
         return Chip(Text(en="assumption", zh="假設"), Tone.CARE)
+    evaluation = source.removeprefix(_EVALUATION)
+    if evaluation != source:
+        return Text(en=f"evaluation {named(evaluation).en}", zh=f"評估 {named(evaluation).zh}")
     return source
+
+
+_EVALUATION = "evaluation "
 
 
 def _model(document: EconomicDocument) -> Section:
@@ -327,7 +348,10 @@ def _model(document: EconomicDocument) -> Section:
                 Text(en="Discount a year, costs and effects", zh="年折現率(成本、效果)"),
                 f"{100 * horizon.cost_rate:g} % · {100 * horizon.effect_rate:g} %",
             ),
-            (Text(en="Cycle correction", zh="週期校正"), named(horizon.correction)),
+            (
+                Text(en="Cycle correction", zh="週期校正"),
+                correction(horizon.correction),
+            ),
             (Text(en="Utilities", zh="效用值"), _UTILITIES),
             (
                 Text(en="Draws and seed", zh="抽樣次數與種子"),

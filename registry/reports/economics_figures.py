@@ -9,7 +9,7 @@ from federation.economics.diagnostic import title_of
 from federation.economics.sensitivity import Bar
 from federation.figures import studies as drawn
 from federation.wording import Text
-from registry.reports.documents import EconomicDocument
+from registry.reports.documents.economics import EconomicDocument
 from registry.reports.layout import Figure, named
 
 _GROUPS: Mapping[str, Text] = {

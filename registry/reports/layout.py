@@ -12,7 +12,8 @@ from federation.wording import Language, Text
 Words = Text | str
 """Our own words in both languages, or a name as it was given."""
 
-NONE = "–"
+
+_FEW_ROWS = 10
 
 
 class Tone(Enum):
@@ -50,9 +51,19 @@ class Table:
         return len(self.columns) > 5
 
     @property
+    def is_whole(self) -> bool:
+        """Say whether it has so few rows that it stays on one page."""
+        return len(self.rows) <= _FEW_ROWS
+
+    @property
     def has_short_names(self) -> bool:
         """Say whether its rows' names are so short that they need not break."""
-        return all(isinstance(row[0], str) and len(row[0]) <= 14 for row in self.rows)
+        return all(len(_longest(row[0])) <= 14 for row in self.rows)
+
+
+def _longest(cell: Cell) -> str:
+    words = cell.words if isinstance(cell, Chip) else cell
+    return words if isinstance(words, str) else max(words.en, words.zh, key=len)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,7 @@ class Figure:
         """Return the data as CSV in UTF-8; a name that a spreadsheet would compute is quoted."""
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(self.columns)
+        writer.writerow([_inert(name) for name in self.columns])
         writer.writerows([[_inert(cell) for cell in row] for row in self.rows])
         return file.getvalue().encode()
 
@@ -144,37 +155,10 @@ class Report:
         return {block.name: block for block in blocks if isinstance(block, Figure)}
 
 
-def filled(text: Text, **values: object) -> Text:
-    """Return a sentence filled in, in both languages; no value opens a field."""
-    said = (text.say(one, **values) for one in (Language.EN, Language.ZH_HANT_TW))
-    en, zh = (one.replace("{", "(").replace("}", ")") for one in said)
-    return Text(en=en, zh=zh)
-
-
 def named(name: str) -> Text:
     """Return a given name as a text that is the same in both languages."""
     plain = name.replace("{", "(").replace("}", ")")
     return Text(en=plain, zh=plain)
-
-
-def number(value: float | None, decimals: int = 3) -> str:
-    """Return a number with fixed decimals, the minus as typeset."""
-    if value is None:
-        return NONE
-    shown = f"{value:,.{decimals}f}"
-    is_zero = not shown.strip("-0.,")
-    return shown.lstrip("-") if is_zero else shown.replace("-", "\u2212")
-
-
-def interval(low: float, high: float, decimals: int = 3) -> str:
-    """Return both ends, with a dash between them where neither is negative."""
-    dash = ", " if low < 0 or high < 0 else "\u2013"
-    return f"{number(low, decimals)}{dash}{number(high, decimals)}"
-
-
-def estimate(value: float, low: float, high: float, decimals: int = 3) -> str:
-    """Return an estimate with its interval."""
-    return f"{number(value, decimals)} ({interval(low, high, decimals)})"
 
 
 def _inert(cell: str | float | None) -> str | float | None:

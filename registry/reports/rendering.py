@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from federation.figures.canvas import description_of, said
+from federation.figures.canvas import caption_of, description_of, said
 from federation.wording import Language, Text
 from registry.reports.layout import Chip, Facts, Figure, Notice, Report, Table
 
@@ -72,6 +72,7 @@ def _template(name: str, language: Language) -> Template:
     made.filters.update(
         say=lambda words: _say(words, language),
         described=description_of,
+        captioned=caption_of,
         embedded=lambda svg: "data:image/svg+xml;base64," + base64.b64encode(svg).decode(),
     )
     return made.get_template(name)

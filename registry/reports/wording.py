@@ -1,6 +1,7 @@
 """What reports call things, in both languages."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from federation.evaluation.fairness import Figure as GapFigure
 from federation.evaluation.fairness import Purpose
@@ -81,6 +82,13 @@ GAPS: Mapping[GapFigure, Text] = {
     GapFigure.AUROC: Text(en="AUROC", zh="AUROC"),
     GapFigure.SLOPE: Text(en="Calibration slope", zh="校準斜率"),
 }
+GAPS_SHORT: Mapping[GapFigure, Text] = {
+    GapFigure.TPR: Text(en="sensitivity", zh="敏感度"),
+    GapFigure.FPR: Text(en="false positives", zh="偽陽性率"),
+    GapFigure.PPV: Text(en="PPV", zh="陽性預測值"),
+    GapFigure.AUROC: Text(en="AUROC", zh="AUROC"),
+    GapFigure.SLOPE: Text(en="slope", zh="校準斜率"),
+}
 PURPOSES: Mapping[Purpose, Text] = {
     Purpose.CONFIRMATORY: Text(
         en="Confirmatory: intervals and p-values are corrected for all comparisons (Holm).",
@@ -125,6 +133,13 @@ PERSPECTIVES: Mapping[str, Text] = {
     "nhi": Text(en="National Health Insurance", zh="全民健康保險"),
     "societal": Text(en="society", zh="社會"),
 }
+_CORRECTIONS: Mapping[str, Text] = {
+    "half-cycle": Text(en="half-cycle", zh="半週期校正"),
+    "simpson": Text(en="Simpson's 1/3", zh="辛普森 1/3 法"),
+    "none": Text(en="none", zh="無"),
+    "start-of-cycle": Text(en="counted at the start of each cycle", zh="以週期起點計"),
+    "end-of-cycle": Text(en="counted at the end of each cycle", zh="以週期終點計"),
+}
 DESIGNS: Mapping[str, Text] = {
     "individual-rct": Text(en="randomised trial", zh="個人隨機試驗"),
     "cluster-rct": Text(en="cluster-randomised trial", zh="群集隨機試驗"),
@@ -135,6 +150,51 @@ DESIGNS: Mapping[str, Text] = {
     "reader-study": Text(en="reader study", zh="判讀研究"),
     "silent-accuracy": Text(en="accuracy in silent mode", zh="靜默模式準確度"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """What a check of explanations is called, its axis, and what is right; `at` as a number."""
+
+    title: Text
+    axis: Text
+    right: Text
+    at: float | None = None
+
+
+_STATISTICS: Mapping[str, Statistic] = {
+    "completeness": Statistic(
+        Text(en="Completeness gap", zh="完備性差距"),
+        Text(en="|sum of attributions − change of the score|", zh="|歸因總和 − 分數變化|"),
+        Text(en="near 0", zh="接近 0"),
+        0.0,
+    ),
+    "randomisation": Statistic(
+        Text(en="Likeness after random weights", zh="隨機權重後之相似度"),
+        Text(en="rank correlation of both maps", zh="兩圖之等級相關"),
+        Text(en="near 0", zh="接近 0"),
+        0.0,
+    ),
+    "structure": Statistic(
+        Text(en="Structural likeness after random weights", zh="隨機權重後之結構相似度"),
+        Text(en="SSIM of both maps", zh="兩圖之 SSIM"),
+        Text(en="well below 1", zh="明顯低於 1"),
+        1.0,
+    ),
+    "deletion": Statistic(
+        Text(en="Area under deletion", zh="刪除曲線下面積"),
+        Text(
+            en="area under the score, strongest pixels first", zh="由最強像素起刪除之分數曲線下面積"
+        ),
+        Text(en="low", zh="愈低愈好"),
+    ),
+    "deletion-gain": Statistic(
+        Text(en="Gain over random deletion", zh="相對於隨機刪除之增益"),
+        Text(en="random order minus the map's order", zh="隨機順序減歸因順序"),
+        Text(en="above 0", zh="大於 0"),
+        0.0,
+    ),
+}
 _VARIABLES: Mapping[str, Text] = {
     "score": Text(en="score", zh="分數"),
     "age": Text(en="age", zh="年齡"),
@@ -142,8 +202,30 @@ _VARIABLES: Mapping[str, Text] = {
     "sex": Text(en="sex", zh="性別"),
     "scanner": Text(en="scanner", zh="設備"),
     "site": Text(en="site", zh="院所"),
+    "finding": Text(en="finding", zh="所見"),
+}
+_VALUES: Mapping[tuple[str, str], Text] = {
+    ("sex", "F"): Text(en="female", zh="女"),
+    ("sex", "M"): Text(en="male", zh="男"),
+    ("sex", "O"): Text(en="other", zh="其他"),
+    ("finding", "yes"): Text(en="present", zh="有"),
+    ("finding", "no"): Text(en="absent", zh="無"),
+    ("age-band", "under 18"): Text(en="under 18", zh="未滿 18 歲"),
+    ("age-band", "18-39"): Text(en="18–39", zh="18–39 歲"),
+    ("age-band", "40-59"): Text(en="40–59", zh="40–59 歲"),
+    ("age-band", "60-74"): Text(en="60–74", zh="60–74 歲"),
+    ("age-band", "75 and over"): Text(en="75 and over", zh="75 歲以上"),
+}
+_ANYWHERE: Mapping[str, Text] = {
+    "unknown": Text(en="unknown", zh="不明"),
+    "other": Text(en="other", zh="其他"),
 }
 _EVERYONE = Text(en="everyone", zh="全部個案")
+
+
+def correction(name: str) -> Text:
+    """Return what a within-cycle correction is called."""
+    return _CORRECTIONS.get(name, named(name))
 
 
 def corruption(name: str) -> Text:
@@ -156,6 +238,17 @@ def variable(name: str) -> Text:
     return _VARIABLES.get(name, named(name))
 
 
+def value_named(family: str, value: str) -> Text:
+    """Return the value of a slice for people, as it was given where it is not known."""
+    return _VALUES.get((family, value)) or _ANYWHERE.get(value) or named(value)
+
+
+def statistic(name: str) -> Statistic:
+    """Return what a check of explanations is called and what is right."""
+    plain = named(name)
+    return _STATISTICS.get(name, Statistic(plain, plain, Text(en="–", zh="–")))
+
+
 def slice_named(name: str) -> Text:
     """Return a slice's name for people: its family and value."""
     family, is_slice, value = name.partition("=")
@@ -163,5 +256,5 @@ def slice_named(name: str) -> Text:
         return _EVERYONE
     if not is_slice:
         return named(name)
-    title, plain = variable(family), named(value)
-    return Text(en=f"{title.en}: {plain.en}", zh=f"{title.zh}:{plain.zh}")
+    title, plain = variable(family), value_named(family, value)
+    return Text(en=f"{title.en}: {plain.en}", zh=f"{title.zh}\uff1a{plain.zh}")

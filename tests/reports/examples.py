@@ -14,7 +14,7 @@ from federation.economics.analysis import analyse
 from federation.economics.model_file import read_model
 from federation.economics.parameters import Accuracy
 from federation.evaluation.assessment import Plan, assess
-from federation.evaluation.curves import Distribution, shown_curves, shown_distribution
+from federation.evaluation.curves import distribution_of, shown_counts, shown_curves
 from federation.evaluation.drift import BinCounts, drift
 from federation.evaluation.facts import facts_of
 from federation.evaluation.fairness import Purpose
@@ -31,7 +31,7 @@ from federation.evaluation.report_document import (
 from federation.evaluation.robustness import Degradation, degradation
 from federation.evaluation.scores import GRID, ScoreHistogram, quantise
 from federation.evaluation.sliced import SlicedScores
-from federation.evaluation.suppression import CellRule
+from federation.evaluation.suppression import CellRule, Refusal
 from federation.evidence.canonical import canonical
 from registry.certification.completeness import Completeness, completeness
 from registry.certification.dossier import Dossier
@@ -91,8 +91,8 @@ def evaluation_bytes() -> bytes:
     curves = shown_curves(whole, PLAN, assessment.decision_curve)
     edges = np.arange(1, 10) / 10
     old, new = (BinCounts.of("score", scored(at, 2500)[1] ** at, edges) for at in (1, 2))
-    shown = shown_distribution(old, new, PLAN.rule, curves.scores)
-    assert isinstance(shown, Distribution)
+    shown = shown_counts(old, new, PLAN.rule, curves.scores)
+    assert not isinstance(shown, Refusal)
     losses, members = np.random.default_rng(3).exponential(0.4, 4000), np.arange(4000) < 2000
     attacked = attack(loss_histogram(losses, members))
     facts = facts_of(assessment, PLAN, claim=0.88, psi={"score": 0.1}, attack=attacked.points[0])
@@ -101,7 +101,7 @@ def evaluation_bytes() -> bytes:
     beside = Beside(
         curves,
         [corrupted("noise", 0.5), corrupted("blur", 0.3)],
-        [Drifted("score", drift(old, new), shown), Drifted("age", drift(old, old))],
+        [Drifted("score", drift(*shown), distribution_of(*shown)), Drifted("age", drift(old, old))],
         attacked,
         Matrix("AUROC", versions, list(SITES), [[0.81, 0.8, None, 0.83], [0.86, 0.84, None, 0.87]]),
         [OwnFigure("tainan-1", 0.84, 0.82, 0.86), OwnFigure("hualien-3", None, None, None)],

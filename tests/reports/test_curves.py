@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from federation.errors.privacy import SingleClassError
 from federation.evaluation.assessment import Plan, assess
-from federation.evaluation.curves import Distribution, shown_curves, shown_distribution
+from federation.evaluation.curves import distribution_of, shown_counts, shown_curves
 from federation.evaluation.discrimination import roc
 from federation.evaluation.drift import BinCounts
 from federation.evaluation.operating_points import confusion
@@ -88,15 +88,16 @@ def test_a_distribution_joins_neighbours_until_no_count_is_small() -> None:
     edges = np.array([0.2, 0.4, 0.6])
     old = BinCounts("age", edges, np.array([40, 3, 30, 27]))
     new = BinCounts("age", edges, np.array([50, 30, 4, 16]))
-    found = shown_distribution(old, new, CellRule(), ())
-    assert isinstance(found, Distribution)
+    counts = shown_counts(old, new, CellRule())
+    assert not isinstance(counts, Refusal)
+    found = distribution_of(*counts)
     assert found.edges == (0.2, 0.6)
     assert found.reference == (0.4, 0.33, 0.27) and found.now == (0.5, 0.34, 0.16)
 
 
 def test_a_distribution_of_few_cases_is_refused() -> None:
     few = BinCounts("age", np.array([50.0]), np.array([4, 3]))
-    assert isinstance(shown_distribution(few, few, CellRule(), ()), Refusal)
+    assert isinstance(shown_counts(few, few, CellRule()), Refusal)
 
 
 def test_scores_are_cut_only_where_the_curves_are() -> None:
@@ -104,8 +105,9 @@ def test_scores_are_cut_only_where_the_curves_are() -> None:
     whole = histogram(2, 1500)
     curves = shown_curves(whole, replace(PLAN, decision_thresholds=()), ())
     now = BinCounts.of("score", quantise(scored(2, 1500)[1]) / GRID, edges)
-    found = shown_distribution(now, now, PLAN.rule, curves.scores)
-    assert isinstance(found, Distribution) and set(found.edges) <= set(curves.scores)
+    found = shown_counts(now, now, PLAN.rule, curves.scores)
+    assert not isinstance(found, Refusal)
+    assert set(found[0].edges) <= set(curves.scores)
 
 
 def test_sites_add_up_to_the_curve_of_all() -> None:

@@ -59,6 +59,7 @@ class Served:
     def __init__(self, folder: Path) -> None:
         self.register: Register = make_register(folder, nouns=NOUNS)
         self.live = self.register.enter(self.register.candidate("live"))
+        self.after = self.register.enter(self.register.candidate("after"))
         self.draft = self.register.enter(self.register.candidate("draft"), State.DRAFT)
         self.artefacts = self.register.centre.registrar.artefacts
         for id, entry, state in (
@@ -72,9 +73,10 @@ class Served:
         dossier = _body(Dossier, bodies.dossier(entry=self.live))
         self.register.records.put(DOSSIER, "dossier-1", dossier, author=DEV)
 
-    def document(self, entry: str) -> Path:
+    def document(self, entry: str, beside: str | None = None) -> Path:
         content = evaluation_json()
         content["about"]["entry"] = entry
+        content["matrix"]["versions"] = [entry, beside or self.after]
         written = json.dumps(content).encode()
         folder = self.artefacts / FOLDER
         folder.mkdir(exist_ok=True)
@@ -82,8 +84,16 @@ class Served:
         path.write_bytes(written)
         return path
 
-    def evaluate(self, id: str, entry: str, state: EvaluationState, **changes: Any) -> Path:
-        path = self.document(entry)
+    def evaluate(
+        self,
+        id: str,
+        entry: str,
+        state: EvaluationState,
+        *,
+        beside: str | None = None,
+        **changes: Any,
+    ) -> Path:
+        path = self.document(entry, beside)
         given = {
             "entry": entry,
             "protocol_hash": evaluation_json()["about"]["protocol"],
@@ -199,6 +209,23 @@ def test_a_document_that_was_changed_or_is_of_another_version_is_not_shown(
         changed.write_bytes(kept)
     assert {answer.status_code for answer in answers} == {500}
     assert all("AUROC" not in answer.text for answer in answers)
+
+
+def test_the_public_is_not_told_of_a_version_that_it_may_not_know_of(
+    served: Served, public: Browser
+) -> None:
+    served.evaluate("ev-beside", served.live, EvaluationState.JUDGED, beside=served.draft)
+    page = public.get("/evaluations/ev-beside?lang=en")
+    assert page.status_code == 200 and served.live in page.text
+    told = page.text + public.get("/evaluations/ev-beside/figures/groups.json").text
+    assert served.draft not in told and "report.json" not in told
+    assert public.get("/evaluations/ev-beside/report.json").status_code == 404
+    assert public.get("/evaluations/ev-beside/figures/cross-site.json").status_code == 404
+    member = served.register.browser(Role.RAI_A)
+    path = "/console/reports/evaluation/ev-beside"
+    assert served.draft in member.get(f"{path}/figures/cross-site.json").text
+    shown = public.get("/evaluations/ev-1/figures/cross-site.json").json()["rows"]
+    assert {row["version"] for row in shown} == {served.live, served.after}
 
 
 def test_a_register_without_the_file_says_that_there_is_no_report(

@@ -4,20 +4,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from federation.evidence.model_version import Bilingual
+from federation.figures.canvas import filled
+from federation.figures.numerals import decimals_for, estimate
 from federation.wording import Text
 from registry.impact.study import ImpactStudy
-from registry.reports.documents import EconomicDocument
-from registry.reports.layout import filled, interval, named, number
-from registry.reports.wording import DESIGNS, PERSPECTIVES
+from registry.reports.documents import EconomicDocument, OutcomeDocument
+from registry.reports.wording import DESIGNS, PERSPECTIVES, correction
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study's record with the economic results it names, if it has any."""
+    """A study's record with the economic results and outcome studies it names, if any."""
 
     id: str
     body: ImpactStudy
     economics: EconomicDocument | None = None
+    outcomes: tuple[OutcomeDocument, ...] = ()
 
 
 Answer = Text | str | None
@@ -89,7 +91,8 @@ def _patients(study: Study) -> Answer:
 
 def _results(study: Study) -> Answer:
     told = [
-        f"{one.measure}: {number(one.estimate)} ({interval(one.low, one.high)})"
+        f"{one.measure}: "
+        f"{estimate(one.estimate, one.low, one.high, decimals_for(one.low, one.high))}"
         for one in study.body.results
     ]
     return "; ".join(told) or None
@@ -108,6 +111,12 @@ def _registration(study: Study) -> Answer:
 def _ethics(study: Study) -> Answer:
     board = study.body.irb
     return f"{board.board} {board.number}" if board else None
+
+
+def _governance(study: Study) -> Answer:
+    """Return plan, registration and ethics approval, as far as the record has them."""
+    known = (study.body.sap_hash, _registration(study), _ethics(study))
+    return "; ".join(str(one) for one in known if one) or None
 
 
 def _accuracy(study: Study) -> Answer:
@@ -136,11 +145,9 @@ _FIELDS: Mapping[str, Callable[[Study], Answer]] = {
     "title": lambda study: plain(study.body.title),
     "design": lambda study: DESIGNS[study.body.design],
     "version": lambda study: study.body.entry,
-    "question": _question,
     "population": _question,
     "intervention": lambda study: plain(study.body.pico.intervention),
     "comparator": lambda study: plain(study.body.pico.comparator),
-    "outcome": lambda study: plain(study.body.pico.outcome),
     "estimand": lambda study: plain(study.body.estimand),
     "sites": lambda study: ", ".join(study.body.sites),
     "measures": _measures,
@@ -151,11 +158,15 @@ _FIELDS: Mapping[str, Callable[[Study], Answer]] = {
     "results": _results,
     "harms": _harms,
     "registration": _registration,
-    "ethics": _ethics,
+    "governance": _governance,
     "accuracy": _accuracy,
     "strategies": _of_model(lambda found: ", ".join(found.strategies)),
     "perspective": _of_model(lambda found: PERSPECTIVES[found.perspective]),
-    "horizon": _of_model(lambda found: named(f"{found.horizon.years:g}")),
+    "horizon": _of_model(
+        lambda found: filled(
+            Text(en="{years} years", zh="{years} 年"), years=f"{found.horizon.years:g}"
+        )
+    ),
     "discount": _of_model(
         lambda found: f"{100 * found.horizon.cost_rate:g} % · {100 * found.horizon.effect_rate:g} %"
     ),
@@ -164,7 +175,7 @@ _FIELDS: Mapping[str, Callable[[Study], Answer]] = {
     "parameters": _of_model(_parameters),
     "prices": _of_model(lambda found: found.price_base),
     "model": _of_model(lambda _: _MODEL),
-    "analysis": _of_model(lambda found: named(found.horizon.correction)),
+    "analysis": _of_model(lambda found: correction(found.horizon.correction)),
     "uncertainty": _of_model(_draws),
     "frontier": _of_model(lambda _: _ON_MODEL),
     "sensitivity": _of_model(lambda _: _ON_MODEL),

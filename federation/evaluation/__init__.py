@@ -10,7 +10,8 @@ Read in this order:
 6. `regression`, `cox`, `ipw`, `survival`  fits over sites by summed gradients and tables
 7. `drift`, `monitoring`, `robustness`, `explainability`, `conformal`, `membership`
 8. `suppression`, `tables`, `parts`  what may be shown
-9. `sliced`, `assessment`     all of it in one call
+9. `sliced`, `assessment`     all of it in one call; `versions`, `uncertainty`, `explained`
+   beside it: pairs of versions, prediction sets, explanations
 10. `policy`, `facts`         thresholds as data, and the decision
 
 Pure: NumPy and SciPy, no files but `policy.toml`, no clock, no SQL, no web, no torch.

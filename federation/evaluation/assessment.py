@@ -7,21 +7,23 @@ between sites. What may not be shown is in `refusals`, what cannot be computed i
     assessment = assess({"site-a": scores_a, "site-b": scores_b}, plan)
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
 from federation.errors import PlatformError
 from federation.errors.evaluation import SummaryInvalidError
 from federation.evaluation.auroc import bootstrap
+from federation.evaluation.bounds import error_narrows, ranking_narrows
 from federation.evaluation.calibration import (
     brier,
     equal_mass,
-    equal_width,
     in_the_large,
+    joined_width,
     recalibration,
 )
+from federation.evaluation.differencing import least_difference
 from federation.evaluation.discrimination import (
     auroc_estimate,
     auroc_interval,
@@ -31,8 +33,9 @@ from federation.evaluation.discrimination import (
 from federation.evaluation.fairness import Fairness, Purpose, compare_groups
 from federation.evaluation.heterogeneity import Heterogeneity, combine
 from federation.evaluation.operating_points import Confusion, NetBenefit, confusion, net_benefit
-from federation.evaluation.parts import hidden_cells, shown_parts, small_pairs
+from federation.evaluation.parts import CELLS, hidden_cells, rest_of, shown_parts, small_pairs
 from federation.evaluation.proportions import Proportion
+from federation.evaluation.rounding import coarse, coarse_estimate, coarse_interval, rounded
 from federation.evaluation.scores import ScoreHistogram
 from federation.evaluation.sliced import EVERYONE, SlicedScores
 from federation.evaluation.suppression import Band, CellRule, Reason, Refusal
@@ -47,9 +50,6 @@ BEHIND = {
 """The rates at the threshold, and the cells from which each is made."""
 
 _CALLED = ("true_positives", "false_positives")
-
-DECIMALS = 6
-"""Figures are shown no finer; more digits would tell of single cases, not of the model."""
 
 _Hidden = Mapping[str, frozenset[str]]
 
@@ -86,7 +86,7 @@ class SliceFigures:
     auroc: Estimate
     auroc_interval: Interval
     average_precision: float
-    brier: float
+    brier: float | None
     ece: float
     ece_equal_mass: float
     mce: float
@@ -104,7 +104,7 @@ class SliceFigures:
             "ece": self.ece,
             "ece_equal_mass": self.ece_equal_mass,
             "mce": self.mce,
-            "rates": {name: _rate_json(rate) for name, rate in self.rates.items()},
+            "rates": {name: rate_json(rate) for name, rate in self.rates.items()},
             "in_the_large": _estimate_json(self.in_the_large),
             "slope": _estimate_json(self.slope),
         }
@@ -138,7 +138,7 @@ class Assessment:
     def as_json(self) -> dict[str, object]:
         """Return what may be shown, as data for pages and statements, to six decimals."""
         document = self._document()
-        return {name: _rounded(document[name]) for name in document}
+        return {name: rounded(document[name]) for name in document}
 
     def _document(self) -> dict[str, object]:
         return {
@@ -180,17 +180,22 @@ def assess(by_site: Mapping[str, SlicedScores], plan: Plan) -> Assessment:
     whole = total.histogram(EVERYONE)
     if not _is_shown(EVERYONE, whole, plan.rule, notes):
         return Assessment({}, {}, None, (), None, None, tuple(notes.refusals), ())
-    families = _families(total, plan.rule, notes)
-    small = small_pairs(confusion(whole, plan.threshold), plan.rule)
-    slices = _figures({EVERYONE: whole}, {EVERYONE: small}, plan, notes)
+    families = _families(total, plan, notes)
+    with_error = not _error_narrows(whole, plan)
+    slices = _figures(
+        {EVERYONE: whole}, {EVERYONE: _hidden_of_all(whole, plan)}, plan, notes, with_error
+    )
     withheld: dict[str, frozenset[str]] = {}
     for family in families.values():
         hidden = _hidden(whole, family, plan)
         withheld |= hidden
-        slices |= _figures(family, hidden, plan, notes)
+        slices |= _figures(
+            family, hidden, plan, notes, with_error and _have_errors(whole, family, plan)
+        )
     everyone = {name: by_site[name].histogram(EVERYONE) for name in sorted(by_site)}
-    open_sites = _shown(whole, everyone, plan.rule, notes)
-    sites = _figures(open_sites, _hidden(whole, open_sites, plan), plan, notes)
+    open_sites = _shown(whole, _not_narrowed(everyone, plan, notes), plan.rule, notes)
+    with_error = with_error and _have_errors(whole, open_sites, plan)
+    sites = _figures(open_sites, _hidden(whole, open_sites, plan), plan, notes, with_error)
     return Assessment(
         slices,
         sites,
@@ -204,21 +209,51 @@ def assess(by_site: Mapping[str, SlicedScores], plan: Plan) -> Assessment:
 
 
 def _families(
-    total: SlicedScores, rule: CellRule, notes: _Notes
+    total: SlicedScores, plan: Plan, notes: _Notes
 ) -> dict[str, dict[str, ScoreHistogram]]:
     """Return by family the groups that may be shown, beside everyone and earlier slices."""
-    shown, families = [EVERYONE], {}
+    shown, families = [EVERYONE], dict[str, dict[str, ScoreHistogram]]()
     for family in sorted({name.partition("=")[0] for name in total.slices[1:]}):
         parts = {}
         for name in (one for one in total.slices[1:] if one.partition("=")[0] == family):
-            refused = rule.difference(name, total.differing(name, shown))
+            refused = plan.rule.difference(name, total.differing(name, shown))
             if refused is None:
                 parts[name] = total.histogram(name)
             else:
                 notes.refusals.append(refused)
-        families[family] = _shown(total.histogram(EVERYONE), parts, rule, notes)
+        parts = _not_narrowed(parts, plan, notes)
+        families[family] = _told_apart(total, parts, list(families.values()), plan.rule, notes)
         shown += families[family]
     return families
+
+
+def _not_narrowed(
+    parts: Mapping[str, ScoreHistogram], plan: Plan, notes: _Notes
+) -> dict[str, ScoreHistogram]:
+    """Return the groups without those whose ranking would narrow a small cell of theirs."""
+    found = {}
+    for name, part in parts.items():
+        if part.patients and ranking_narrows(part, confusion(part, plan.threshold), plan.rule):
+            notes.refusals.append(plan.rule.refuse(name, Reason.HIDDEN_CELL))
+        else:
+            found[name] = part
+    return found
+
+
+def _told_apart(
+    total: SlicedScores, parts: Mapping[str, ScoreHistogram],
+    earlier: Sequence[Mapping[str, ScoreHistogram]], rule: CellRule, notes: _Notes,
+) -> dict[str, ScoreHistogram]:  # fmt: skip
+    """Return the groups that may be shown: no union of them is near one of another family."""
+    found = _shown(total.histogram(EVERYONE), parts, rule, notes)
+    while found and any(
+        rule.is_small(least_difference(total.shared(list(found), list(other)))) for other in earlier
+    ):
+        smallest = min(found, key=lambda name: (found[name].patients, name))
+        notes.refusals.append(rule.refuse(smallest, Reason.DIFFERENCE))
+        rest = {name: one for name, one in found.items() if name != smallest}
+        found = _shown(total.histogram(EVERYONE), rest, rule, notes)
+    return found
 
 
 def _shown(
@@ -236,36 +271,65 @@ def _is_shown(name: str, histogram: ScoreHistogram, rule: CellRule, notes: _Note
 
 
 def _hidden(whole: ScoreHistogram, parts: Mapping[str, ScoreHistogram], plan: Plan) -> _Hidden:
+    """Return by group the cells that stay hidden; all of them where all of everyone do."""
     counts = {name: confusion(one, plan.threshold) for name, one in parts.items()}
+    if _hidden_of_all(whole, plan) == frozenset(CELLS):
+        return dict.fromkeys(counts, frozenset(CELLS))
     return hidden_cells(confusion(whole, plan.threshold), counts, plan.rule) if counts else {}
 
 
+def _hidden_of_all(whole: ScoreHistogram, plan: Plan) -> frozenset[str]:
+    """Return the cells of everyone that stay hidden: all, where the ranking would narrow one."""
+    counts = confusion(whole, plan.threshold)
+    if ranking_narrows(whole, counts, plan.rule):
+        return frozenset(CELLS)
+    return small_pairs(counts, plan.rule)
+
+
+def _have_errors(whole: ScoreHistogram, parts: Mapping[str, ScoreHistogram], plan: Plan) -> bool:
+    """Say whether the Brier scores of groups may be shown, and with them that of the rest."""
+    rest = rest_of(whole, list(parts.values()))
+    return not any(_error_narrows(one, plan) for one in (*parts.values(), rest))
+
+
+def _error_narrows(part: ScoreHistogram, plan: Plan) -> bool:
+    if not part.patients:
+        return False
+    return error_narrows(part, confusion(part, plan.threshold), plan.threshold, plan.rule)
+
+
 def _figures(
-    histograms: Mapping[str, ScoreHistogram], hidden: _Hidden, plan: Plan, notes: _Notes
-) -> dict[str, SliceFigures]:
+    histograms: Mapping[str, ScoreHistogram], hidden: _Hidden, plan: Plan, notes: _Notes,
+    with_error: bool,
+) -> dict[str, SliceFigures]:  # fmt: skip
     found = {}
     for name, histogram in histograms.items():
         try:
-            found[name] = _of_slice(name, histogram, hidden.get(name, frozenset()), plan, notes)
+            one = _of_slice(name, histogram, hidden.get(name, frozenset()), plan, notes)
         except PlatformError as error:
             notes.failures.append(Failure(name, error))
+            continue
+        found[name] = one if with_error else replace(one, brier=None)
+        if not with_error:
+            notes.refusals.append(plan.rule.refuse(f"brier {name}", Reason.HIDDEN_CELL))
     return found
 
 
 def _of_slice(
     name: str, histogram: ScoreHistogram, hidden: frozenset[str], plan: Plan, notes: _Notes
 ) -> SliceFigures:
-    auroc, width = auroc_estimate(histogram), equal_width(histogram)
+    n, width = histogram.patients, joined_width(histogram, plan.rule)
+    auroc = coarse_estimate(auroc_estimate(histogram), n)
     large, slope = _calibration(name, histogram, notes)
     return SliceFigures(
-        histogram.patients,
+        n,
         auroc,
-        auroc_interval(auroc),
-        average_precision(histogram),
-        brier(histogram),
-        width.ece,
-        equal_mass(histogram).ece,
-        width.mce,
+        coarse_interval(auroc_interval(auroc), n),
+        coarse(average_precision(histogram), n),
+        coarse(brier(histogram), n),
+        coarse(width.ece, n),
+        coarse(equal_mass(histogram).ece, n),
+        coarse(width.mce, n),
         _rates(name, confusion(histogram, plan.threshold), hidden, plan.rule, notes),
         large,
         slope,
@@ -277,10 +341,13 @@ def _calibration(
 ) -> tuple[Estimate | None, Estimate | None]:
     """Return calibration in the large and slope, or note why there are none."""
     try:
-        return in_the_large(histogram), recalibration(histogram).estimate("slope")
+        found = in_the_large(histogram), recalibration(histogram).estimate("slope")
     except PlatformError as error:
         notes.failures.append(Failure(f"{name} calibration", error))
         return None, None
+    return coarse_estimate(found[0], histogram.patients), coarse_estimate(
+        found[1], histogram.patients
+    )
 
 
 def _rates(
@@ -288,14 +355,16 @@ def _rates(
 ) -> dict[str, Proportion | Band | Refusal]:
     """Return the rates; one made of a hidden cell is refused.
 
-    Of a part not even a band is shown: two bands and a total would narrow both.
+    Of a part not even a band is shown: two bands and a total would narrow both. Nor of
+    everyone where all cells are hidden.
     """
     found: dict[str, Proportion | Band | Refusal] = {}
     for rate, cells in BEHIND.items():
         shown = rule.rate(f"{name} {rate}", getattr(counts, rate))
         if rate.endswith("value") and isinstance(shown, Band):
             shown = rule.refuse(f"{name} {rate}", Reason.HIDDEN_CELL)
-        if cells & hidden and not (name == EVERYONE and isinstance(shown, Band)):
+        is_banded = name == EVERYONE and isinstance(shown, Band) and hidden != frozenset(CELLS)
+        if cells & hidden and not is_banded:
             shown = rule.refuse(f"{name} {rate}", Reason.HIDDEN_CELL)
         notes.refusals += [shown] if isinstance(shown, Refusal) else []
         found[rate] = shown
@@ -334,7 +403,7 @@ def _between(sites: Mapping[str, SliceFigures], notes: _Notes) -> Heterogeneity 
 
 def _bootstrap(histogram: ScoreHistogram, plan: Plan) -> Interval:
     metric = bootstrap(histogram, seed=plan.seed)
-    return Interval(metric.low, metric.high)
+    return coarse_interval(Interval(metric.low, metric.high), histogram.patients)
 
 
 def _net_benefits(histogram: ScoreHistogram, plan: Plan, notes: _Notes) -> Iterator[NetBenefit]:
@@ -355,15 +424,8 @@ def _net_benefits(histogram: ScoreHistogram, plan: Plan, notes: _Notes) -> Itera
             yield net_benefit(counts, threshold)
 
 
-def _rounded(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_rounded(one) for one in value]
-    return round(value, DECIMALS) if isinstance(value, float) else value
-
-
-def _rate_json(rate: Proportion | Band | Refusal) -> dict[str, object]:
+def rate_json(rate: Proportion | Band | Refusal) -> dict[str, object]:
+    """Return a rate as data: its value, a band, or why there is neither."""
     if isinstance(rate, Refusal):
         return {"value": None, **rate.as_json()}
     if isinstance(rate, Band):

@@ -154,7 +154,8 @@ def _aurocs(positives: Counts, negatives: Counts) -> Floats:
     """Return the AUROC of every row of counts, shape (rows,)."""
     below = np.cumsum(negatives, axis=1) - negatives
     won = (positives * (below + negatives / 2)).sum(axis=1)
-    result: Floats = won / (positives.sum(axis=1) * negatives.sum(axis=1))
+    pairs = positives.sum(axis=1).astype(np.float64) * negatives.sum(axis=1)  # beyond 63 bits
+    result: Floats = won / pairs
     return result
 
 

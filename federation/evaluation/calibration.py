@@ -13,6 +13,7 @@ from federation.errors.evaluation import AllTiedError, OutOfRangeError
 from federation.evaluation.regression import MaximumLikelihood, NewtonTerms, newton
 from federation.evaluation.scores import ScoreHistogram
 from federation.evaluation.sums import Counts, Floats
+from federation.evaluation.suppression import CellRule, Refusal
 from federation.evaluation.tails import Estimate
 
 BINS = 10
@@ -71,9 +72,27 @@ def brier(histogram: ScoreHistogram) -> float:
 def equal_width(histogram: ScoreHistogram, bins: int = BINS) -> Reliability:
     """Return the diagram of bins of the same width, each open below but the first."""
     _check_bins(bins)
-    edges = np.linspace(0, 1, bins + 1)
-    inside = np.searchsorted(edges[1:-1], histogram.probabilities - 1e-12)
-    return _reliability(histogram, inside, edges)
+    return _reliability(histogram, *_equal_bars(histogram, bins))
+
+
+def joined_width(histogram: ScoreHistogram, rule: CellRule, bins: int = BINS) -> Reliability:
+    """Return the diagram of equal width with neighbours joined until no class is small.
+
+    Its largest gap may be shown: that of a bar of few cases says how many they are. As
+    `equal_width` where no bar has few cases of a class, and where both classes are small.
+    """
+    _check_bins(bins)
+    inside, edges = _equal_bars(histogram, bins)
+    by_bar = [
+        np.bincount(inside, weights=counts, minlength=bins).astype(np.int64)
+        for counts in (histogram.positives, histogram.negatives)
+    ]
+    merged = rule.bins("reliability", ScoreHistogram(*by_bar))
+    if isinstance(merged, Refusal):
+        return _reliability(histogram, inside, edges)
+    first = np.array([one.first for one in merged])
+    joined = np.searchsorted(first, inside, side="right") - 1
+    return _reliability(histogram, joined, np.append(edges[first], edges[-1]))
 
 
 def equal_mass(histogram: ScoreHistogram, bins: int = BINS) -> Reliability:
@@ -162,6 +181,12 @@ def _fit(rows: _Rows, design: Floats, names: tuple[str, ...], offset: Floats) ->
         )
 
     return newton(terms, names, "calibration")
+
+
+def _equal_bars(histogram: ScoreHistogram, bins: int) -> tuple[Counts, Floats]:
+    """Return in which bar of the same width each score lies, and the bars' edges."""
+    edges = np.linspace(0, 1, bins + 1)
+    return np.searchsorted(edges[1:-1], histogram.probabilities - 1e-12), edges
 
 
 def _reliability(histogram: ScoreHistogram, inside: Counts, edges: Floats) -> Reliability:

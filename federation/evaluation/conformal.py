@@ -15,6 +15,7 @@ import numpy as np
 from federation.errors.evaluation import (
     CalibrationTooSmallError,
     EmptySliceError,
+    SummariesDifferError,
     SummaryInvalidError,
 )
 from federation.evaluation.proportions import Proportion
@@ -58,7 +59,12 @@ class ConformalThreshold:
     coverage: Interval
 
     def covers(self, values: ValueCounts) -> Proportion:
-        """Return how many test cases lie at or below the threshold."""
+        """Return how many test cases lie at or below the threshold.
+
+        SummariesDifferError if they are on a grid that ends before it.
+        """
+        if self.bin >= len(values.cases):
+            raise SummariesDifferError(field="grid")
         return Proportion(int(values.cases[: self.bin + 1].sum()), values.total)
 
 

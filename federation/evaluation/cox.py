@@ -142,7 +142,7 @@ def fit_cox(
 
     def guarded(at: Floats) -> CoxSums:
         sums = ask(at)
-        rule.check_sum(sites=sums.sites, smallest=_fewest_at_risk(sums))
+        rule.check_sum(sites=sums.sites, smallest=fewest_at_risk(sums))
         return sums
 
     return _fit(guarded, names, ties)
@@ -165,10 +165,10 @@ def fit_groups(table: SurvivalTable, ties: Ties = Ties.EFRON) -> MaximumLikeliho
 
 
 def _fit(ask: Callable[[Floats], CoxSums], names: tuple[str, ...], ties: Ties) -> MaximumLikelihood:
-    return newton(lambda at: _terms(ask(at), ties), names, _MODEL)
+    return newton(lambda at: newton_terms(ask(at), ties), names, _MODEL)
 
 
-def _fewest_at_risk(sums: CoxSums) -> int:
+def fewest_at_risk(sums: CoxSums) -> int:
     """Return how many are at risk at the last event, 0 if there is no event."""
     at_events = sums.at_risk[sums.events > 0]
     return int(at_events.min()) if at_events.size else 0
@@ -251,8 +251,8 @@ def _by_time(design: Floats, hazard: Floats, place: Counts, size: int) -> _Momen
     return _Moments(zero, one, two)
 
 
-def _terms(sums: CoxSums, ties: Ties) -> NewtonTerms:
-    """Return score, information and log partial likelihood."""
+def newton_terms(sums: CoxSums, ties: Ties) -> NewtonTerms:
+    """Return a step of the partial likelihood: score, information and log-likelihood."""
     gradient, likelihood = sums.event_covariates.copy(), float(sums.event_covariates @ sums.at)
     information = np.zeros((len(sums.names), len(sums.names)))
     for time in np.flatnonzero(sums.events):

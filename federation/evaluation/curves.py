@@ -14,12 +14,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from federation.errors.evaluation import EmptySliceError
 from federation.evaluation.assessment import Plan
 from federation.evaluation.drift import BinCounts
 from federation.evaluation.operating_points import NetBenefit, confusion
 from federation.evaluation.proportions import Proportion
 from federation.evaluation.scores import ScoreHistogram
-from federation.evaluation.suppression import CellRule, Refusal
+from federation.evaluation.sums import Counts
+from federation.evaluation.suppression import CellRule, Reason, Refusal
 
 POINTS = 100
 """A ROC curve has at most so many cuts besides those shown elsewhere."""
@@ -110,40 +112,65 @@ def shown_curves(
     )
 
 
-def shown_distribution(
-    reference: BinCounts, now: BinCounts, rule: CellRule, scores: Sequence[float]
-) -> Distribution | Refusal:
-    """Return both distributions with neighbours joined until no count is small.
+def shown_counts(
+    reference: BinCounts,
+    now: BinCounts,
+    rule: CellRule,
+    scores: Sequence[float] = (),
+    known: Sequence[Counts] = (),
+) -> tuple[BinCounts, BinCounts] | Refusal:
+    """Return both counts with neighbours joined until no count is small.
+
+    Distances (`drift`) are computed of these only: four of them to six digits would say
+    how a joined bin splits.
 
     Parameters
     ----------
     scores
         The cuts shown elsewhere (`Curves.scores`): the variable ``score`` is cut there only.
+    known
+        Further counts on the same bins that anybody can compute, such as those of the age
+        bands that are not shown: of them no joined bin is small either.
     """
-    inner = list(reference.edges)
-    if reference.variable == SCORE:
-        inner = [edge for edge in inner if any(abs(edge - one) < 1e-9 for one in scores)]
-    old, new = (_joined(one, inner) for one in (reference, now))
-    merged = rule.bins(f"drift {reference.variable}", ScoreHistogram(old, new))
-    if isinstance(merged, Refusal):
-        return merged
-    return Distribution(
-        reference.variable,
-        tuple(float(inner[one.last]) for one in merged[:-1]),
-        tuple(one.positives / int(old.sum()) for one in merged),
-        tuple(one.negatives / int(new.sum()) for one in merged),
-    )
+    cut = [
+        place for place, edge in enumerate(reference.edges, 1) if _is_cut(reference, edge, scores)
+    ]
+    rows = [_joined(one, cut) for one in (reference.cases, now.cases, *known)]
+    ends = _ends_of_shown(rows, rule)
+    if ends is None:
+        return rule.refuse(f"drift {reference.variable}", Reason.SMALL_CELL)
+    kept = [cut[end - 1] for end in ends[:-1]]
+    edges = reference.edges[np.array(kept, dtype=np.int64) - 1]
+    old, new = (_joined(one.cases, kept) for one in (reference, now))
+    return BinCounts(now.variable, edges, old), BinCounts(now.variable, edges, new)
+
+
+def distribution_of(reference: BinCounts, now: BinCounts) -> Distribution:
+    """Return the shares of counts that may be shown; EmptySliceError if either has no case."""
+    for one in (reference, now):
+        if not one.cases.sum():
+            raise EmptySliceError(name=one.variable)
+    old, new = (one.cases / one.cases.sum() for one in (reference, now))
+    edges = tuple(float(edge) for edge in now.edges)
+    return Distribution(now.variable, edges, tuple(map(float, old)), tuple(map(float, new)))
 
 
 def _cuts(histogram: ScoreHistogram, plan: Plan, thresholds: Iterable[float]) -> list[Cut]:
-    """Return nobody, the cuts that may be shown from the highest score down, and everybody."""
+    """Return nobody, the cuts that may be shown from the highest score down, and everybody.
+
+    The operating point counts as seen even where it is not a cut that may be shown: half
+    of its cells may stand among the rates, and a cut beside it would tell the difference.
+    """
     ends = [_cut_of(histogram, 2.0), _cut_of(histogram, 0.0)]
-    kept = list(ends)
-    for score in (plan.threshold, *thresholds, *_candidates()):
+    point = _at_threshold(histogram, plan.threshold)
+    kept = [point] if _is_apart(point, ends, plan.rule) else []
+    seen = [*ends, point]
+    for score in (*thresholds, *_candidates()):
         cut = _at_threshold(histogram, score)
-        if _is_apart(cut, kept, plan.rule):
+        if _is_apart(cut, seen, plan.rule):
+            seen.append(cut)
             kept.append(cut)
-    return [ends[0], *sorted(kept[2:], key=lambda one: -one.score), ends[1]]
+    return [ends[0], *sorted(kept, key=lambda one: -one.score), ends[1]]
 
 
 def _candidates() -> Iterable[float]:
@@ -195,11 +222,29 @@ def _group(histogram: ScoreHistogram, low: Cut, high: Cut) -> Group:
     return Group(round(predicted, 3), observed.rate, interval.low, interval.high, cases)
 
 
-def _joined(counts: BinCounts, edges: Sequence[float]) -> np.ndarray:
-    """Return counts between some of the edges only."""
-    above = np.searchsorted(counts.edges, edges)
-    return np.add.reduceat(counts.cases, [0, *(above + 1)]) if len(edges) else _sum(counts)
+def _is_cut(counts: BinCounts, edge: float, scores: Sequence[float]) -> bool:
+    """Say whether a variable may be cut at an edge."""
+    return counts.variable != SCORE or any(abs(edge - one) < 1e-9 for one in scores)
 
 
-def _sum(counts: BinCounts) -> np.ndarray:
-    return np.array([counts.cases.sum()])
+def _joined(cases: Counts, cut: Sequence[int]) -> Counts:
+    """Return counts between some of the edges only; `cut` are the first bins after them."""
+    joined: Counts = np.add.reduceat(cases, [0, *cut])
+    return joined
+
+
+def _ends_of_shown(rows: Sequence[Counts], rule: CellRule) -> list[int] | None:
+    """Return the ends of runs of bins in which no row is small, None if there are none."""
+    ends, size = [0], len(rows[0])
+    for stop in range(1, size + 1):
+        if not _is_small(rows, ends[-1], stop, rule):
+            ends.append(stop)
+    while len(ends) > 1 and ends[-1] < size:
+        ends.pop()
+        if not _is_small(rows, ends[-1], size, rule):
+            ends.append(size)
+    return ends[1:] if ends[-1] == size else None
+
+
+def _is_small(rows: Sequence[Counts], start: int, stop: int, rule: CellRule) -> bool:
+    return any(rule.is_small(int(row[start:stop].sum())) for row in rows)

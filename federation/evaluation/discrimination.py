@@ -34,12 +34,25 @@ def auroc_estimate(histogram: ScoreHistogram) -> Estimate:
     AllTiedError
         If all cases have the same score.
     """
-    histogram.check_both_classes()
+    found = ranking(histogram)
+    if np.count_nonzero(histogram.totals) == 1:
+        raise AllTiedError(figure="AUROC")
+    return found
+
+
+def ranking(histogram: ScoreHistogram) -> Estimate:
+    """Return the AUROC with DeLong's variance, also where all scores are the same: 0.5.
+
+    For images so bad that a model says the same of all, where that is the finding.
+
+    Raises
+    ------
+    SingleClassError
+        If a class has fewer than two cases.
+    """
     m, n = int(histogram.positives.sum()), int(histogram.negatives.sum())
     if min(m, n) < 2:
         raise SingleClassError(positives=m, negatives=n)
-    if np.count_nonzero(histogram.totals) == 1:
-        raise AllTiedError(figure="AUROC")
     return Estimate(auroc(histogram), delong_variance(histogram))
 
 
@@ -69,7 +82,7 @@ def auroc_bounds(histogram: ScoreHistogram) -> Interval:
     """
     histogram.check_both_classes()
     m, n = int(histogram.positives.sum()), int(histogram.negatives.sum())
-    unsure = float((histogram.positives * histogram.negatives).sum()) / (2 * m * n)
+    unsure = float(histogram.positives.astype(np.float64) @ histogram.negatives) / (2 * m * n)
     middle = auroc(histogram)
     return Interval(middle - unsure, middle + unsure)
 

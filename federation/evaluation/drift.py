@@ -51,7 +51,9 @@ class BinCounts(Sums):
     cases: Counts = field(metadata=COUNTED)
 
     def check_shapes(self) -> None:
-        """Raise SummaryInvalidError unless there is one bin more than edges."""
+        """Raise SummaryInvalidError unless edges ascend and there is one bin more than they are."""
+        if np.ndim(self.edges) != 1 or not (np.diff(self.edges) > 0).all():
+            raise refuse_shape("edges", "ascending numbers")
         if np.shape(self.cases) != (len(self.edges) + 1,):
             raise refuse_shape("cases", f"{len(self.edges) + 1} counts")
 

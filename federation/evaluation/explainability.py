@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from federation.errors.evaluation import AllTiedError, EmptySliceError
+from federation.errors.evaluation import AllTiedError, EmptySliceError, ScoreInvalidError
 from federation.evaluation.scores import quantise_to
 from federation.evaluation.sums import AGREED, COUNTED, SUMMED, Counts, Floats, Sums
 from federation.evaluation.tails import Estimate
@@ -90,18 +90,25 @@ def rank_similarity(trained: Floats, randomised: Floats) -> float:
 
     Raises
     ------
+    ScoreInvalidError
+        If a map is empty, has no number in it, or the maps differ in size.
     AllTiedError
         If a map is constant.
     """
-    one, other = np.abs(trained).ravel(), np.abs(randomised).ravel()
+    one, other = np.abs(_map(trained)), np.abs(_map(randomised))
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         raise AllTiedError(figure="rank similarity")
+    _check_same(one, other)
     return float(stats.spearmanr(one, other).statistic)
 
 
 def structural_similarity(one: Floats, other: Floats) -> float:
-    """Return the global SSIM (Wang 2004) of two maps scaled to [0, 1]; 1 is identical."""
-    x, y = _unit(one), _unit(other)
+    """Return the global SSIM (Wang 2004) of two maps scaled to [0, 1]; 1 is identical.
+
+    ScoreInvalidError as `rank_similarity`.
+    """
+    x, y = _unit(_map(one)), _unit(_map(other))
+    _check_same(x, y)
     c1, c2 = 0.01**2, 0.03**2
     covariance = float(((x - x.mean()) * (y - y.mean())).mean())
     means = (2 * x.mean() * y.mean() + c1) / (x.mean() ** 2 + y.mean() ** 2 + c1)
@@ -109,17 +116,37 @@ def structural_similarity(one: Floats, other: Floats) -> float:
 
 
 def points_inside(attribution: Floats, lesion: NDArray[np.bool_]) -> bool:
-    """Return whether the map's strongest place lies in the lesion's box or mask."""
-    return bool(lesion.ravel()[int(np.argmax(attribution))])
+    """Return whether the map's strongest place lies in the lesion's box or mask.
+
+    ScoreInvalidError as `rank_similarity`.
+    """
+    strength = _map(attribution)
+    _check_same(strength, lesion.ravel())
+    return bool(lesion.ravel()[int(np.argmax(strength))])
 
 
 def deletion_area(outputs: Floats) -> float:
     """Return the area under one case's outputs while pixels are deleted, strongest first.
 
     `outputs` goes from nothing deleted to all, evenly; a low area means that what the
-    map calls important is.
+    map calls important is. ScoreInvalidError if there are fewer than two, or no numbers.
     """
+    if len(_map(outputs)) < 2:
+        raise ScoreInvalidError(field="outputs", actual="one", expected="two or more")
     return float(np.trapezoid(outputs, dx=1 / (len(outputs) - 1)))
+
+
+def _map(values: Floats) -> Floats:
+    """Return a map as one row; ScoreInvalidError if it is empty or has no number in it."""
+    row: Floats = np.asarray(values, dtype=np.float64).ravel()
+    if not row.size or not np.isfinite(row).all():
+        raise ScoreInvalidError(field="map", actual="not numbers", expected="finite numbers")
+    return row
+
+
+def _check_same(one: NDArray[np.generic], other: NDArray[np.generic]) -> None:
+    if one.shape != other.shape:
+        raise ScoreInvalidError(field="map", actual="of another size", expected="one size")
 
 
 def _unit(values: Floats) -> Floats:

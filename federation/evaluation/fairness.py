@@ -17,6 +17,7 @@ from federation.evaluation.discrimination import auroc_estimate
 from federation.evaluation.multiplicity import benjamini_hochberg, holm, holm_levels
 from federation.evaluation.operating_points import Confusion, confusion
 from federation.evaluation.proportions import Proportion, RateGap, detectable_gap
+from federation.evaluation.rounding import coarse_estimate
 from federation.evaluation.scores import ScoreHistogram
 from federation.evaluation.suppression import CellRule, Reason, Refusal
 from federation.evaluation.tails import LEVEL, Estimate, Interval
@@ -228,7 +229,8 @@ def _refused(
 def _compare(figure: Figure, pair: Mapping[str, ScoreHistogram], threshold: float) -> _Comparison:
     (name, group), (reference, base) = pair.items()
     if figure not in RATES:
-        gap = ESTIMATES[figure](group).minus(ESTIMATES[figure](base))
+        one, other = (coarse_estimate(ESTIMATES[figure](h), h.patients) for h in (group, base))
+        gap = one.minus(other)
         return _Comparison(figure, name, reference, gap.value, gap.interval, gap.p_value(), None)
     rates = compare_rates(figure, confusion(group, threshold), confusion(base, threshold))
     seen = detectable_gap(

@@ -23,6 +23,8 @@ from federation.evaluation.tails import (
 
 _ROUNDS = 200
 _SETTLED = 1e-12
+_LEAST = 1e-18
+"""A variance below this, or above its inverse, is no site's: it would outweigh all others."""
 
 
 class BetweenSites(Enum):
@@ -68,11 +70,11 @@ def combine(
     Raises
     ------
     TooFewEstimatesError
-        If fewer than two have a finite variance above zero.
+        If fewer than two have a variance that is neither zero nor beyond all measure.
     NotConvergedError
         If REML does not settle.
     """
-    usable = [one for one in estimates if 0 < one.variance < np.inf]
+    usable = [one for one in estimates if _LEAST < one.variance < 1 / _LEAST]
     if len(usable) < 2:
         raise TooFewEstimatesError(found=len(usable), needed=2)
     values = np.array([one.value for one in usable])

@@ -96,13 +96,13 @@ def inverse_weights(
     if prevalence is not None:
         _check_prevalence(prevalence)
         above = np.where(arm, prevalence, 1 - prevalence)
-    return above / np.where(arm, p, 1 - p)
+    return check_weights("inverse probability", above / np.where(arm, p, 1 - p))
 
 
 def overlap_weights(propensity: Floats, treated: NDArray[np.generic]) -> Floats:
     """Return each case's chance of the other arm (Li 2018): never extreme."""
     p = np.asarray(propensity, dtype=np.float64)
-    return np.where(binary("treated", treated), 1 - p, p)
+    return check_weights("overlap", np.where(binary("treated", treated), 1 - p, p))
 
 
 def weighted_sums(outcome: Floats, treated: NDArray[np.generic], weights: Floats) -> WeightedSums:
@@ -137,7 +137,7 @@ def solve(sums: WeightedSums, rule: CellRule) -> Floats:
         If an arm has no weight.
     """
     rule.check_sum(sites=sums.sites, smallest=int(sums.arms.min()))
-    if not (sums.weight > 0).all():
+    if not ((sums.weight > 0).all() and (sums.weight_squares > 0).all()):
         raise WeightsError(name="outcome model", why=_ONE_ARM)
     return newton_step(sums.outcomes, sums.products, _MODEL)
 

@@ -9,15 +9,17 @@ one above that was not trained as recorded. The accounting itself (E15) is
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from federation.errors.evaluation import OutOfRangeError
-from federation.evaluation.discrimination import auroc_estimate, roc
+from federation.evaluation.discrimination import ranking, roc
 from federation.evaluation.proportions import Proportion
 from federation.evaluation.scores import GRID, ScoreHistogram, binary, quantise_to
+from federation.evaluation.suppression import CellRule, Reason, Refusal
 from federation.evaluation.tails import Estimate, Interval
 
 FARTHEST_LOGIT = 15.0
@@ -84,16 +86,45 @@ def attack(histogram: ScoreHistogram) -> Attack:
     SingleClassError
         If there are no members or no others.
     """
-    found = auroc_estimate(histogram)
+    found = ranking(histogram)
     curve = roc(histogram)
     advantage = float((curve.true_positive_rate - curve.false_positive_rate).max())
     points = tuple(_point(histogram, allowed) for allowed in FALSE_POSITIVE_RATES)
     return Attack(found, advantage, points)
 
 
+def shown_attack(histogram: ScoreHistogram, rule: CellRule) -> tuple[Attack, tuple[Refusal, ...]]:
+    """Return the attack as it may be shown, and what is hidden of it.
+
+    A rate says how many members were found, and so does the advantage, a difference of
+    two rates. So no shown cut has few cases of a class on either side, nor between itself
+    and another: a point that has is refused, and the advantage is the largest of the rest.
+
+    Raises
+    ------
+    SingleClassError
+        If there are no members or no others.
+    """
+    found, cuts = attack(histogram), [(0, 0), _sizes(histogram)]
+    points, refusals = [], []
+    for point in found.points:
+        cut = point.true_positives.hits, point.false_positives.hits
+        if _is_apart(cut, cuts, rule):
+            cuts.append(cut)
+            points.append(point)
+        else:
+            refusals.append(rule.refuse(f"membership {point.allowed}", Reason.SMALL_CELL))
+    advantage = max(_gaps(histogram, cuts, rule), default=0.0)
+    return replace(found, advantage=advantage, points=tuple(points)), tuple(refusals)
+
+
 def tpr_bound(false_positive_rate: float, *, epsilon: float, delta: float) -> float:
     """Return the largest TPR that (epsilon, delta)-DP allows at a false positive rate."""
     _check_privacy(epsilon, delta)
+    if not 0 <= false_positive_rate <= 1:
+        raise OutOfRangeError(
+            field="false positive rate", actual=false_positive_rate, expected="0 to 1"
+        )
     forward = _times(math.exp(min(epsilon, 700)), false_positive_rate) + delta
     backward = 1 - math.exp(-epsilon) * (1 - delta - false_positive_rate)
     return min(1.0, forward, backward)
@@ -103,6 +134,27 @@ def advantage_bound(epsilon: float, delta: float = 0.0) -> float:
     """Return the largest TPR - FPR: (e^eps - 1 + 2 delta)/(e^eps + 1)."""
     _check_privacy(epsilon, delta)
     return math.tanh(epsilon / 2) + 2 * delta / (math.exp(min(epsilon, 700)) + 1)
+
+
+def _sizes(histogram: ScoreHistogram) -> tuple[int, int]:
+    return int(histogram.positives.sum()), int(histogram.negatives.sum())
+
+
+def _gaps(
+    histogram: ScoreHistogram, cuts: Sequence[tuple[int, int]], rule: CellRule
+) -> Iterator[float]:
+    """Yield TPR - FPR at every cut that may be shown beside some others."""
+    members, others = _sizes(histogram)
+    found = np.cumsum(histogram.positives[::-1]), np.cumsum(histogram.negatives[::-1])
+    for hits, wrong in zip(*(one.tolist() for one in found), strict=True):
+        if _is_apart((hits, wrong), cuts, rule):
+            yield hits / members - wrong / others
+
+
+def _is_apart(cut: tuple[int, int], others: Sequence[tuple[int, int]], rule: CellRule) -> bool:
+    """Say whether no class has few cases between a cut and any other."""
+    gaps = (abs(a - b) for other in others for a, b in zip(cut, other, strict=True))
+    return not any(map(rule.is_small, gaps))
 
 
 def _times(factor: float, rate: float) -> float:

@@ -44,6 +44,8 @@ class PeriodCounts(Sums):
 
     def matured(self, lag: int) -> "PeriodCounts":
         """Return the periods whose labels have come: all but the last `lag`."""
+        if lag < 0:
+            raise OutOfRangeError(field="label lag", actual=lag, expected="0 or more")
         keep = max(0, len(self.right) - lag)
         return PeriodCounts(self.measure, self.right[:keep], self.judged[:keep])
 
@@ -79,7 +81,7 @@ class Cusum:
     def __post_init__(self) -> None:
         check_open_unit("expected rate", self.expected)
         check_open_unit("worse rate", self.worse)
-        if self.worse >= self.expected or not self.limit > 0:
+        if self.worse >= self.expected or not 0 < self.limit < math.inf:
             raise OutOfRangeError(
                 field="CUSUM", actual="not a fall", expected="worse < expected and limit > 0"
             )
@@ -106,6 +108,11 @@ class Cusum:
 
         Runs without a signal count as `longest`, so the figure is then a lower bound.
         """
+        check_open_unit("rate", rate)
+        if min(judged, runs, longest) < 1:
+            raise OutOfRangeError(
+                field="run length", actual="nothing", expected="1 or more of each"
+            )
         rng = np.random.default_rng(seed)
         level, lengths = np.zeros(runs), np.full(runs, longest)
         running = np.ones(runs, dtype=bool)
@@ -130,6 +137,8 @@ def ewma(
     """
     check_open_unit("expected rate", expected)
     check_open_unit("weight", weight)
+    if not 0 < width < math.inf:
+        raise OutOfRangeError(field="width", actual=width, expected="above 0")
     falls, limits = np.zeros(len(periods.right)), np.zeros(len(periods.right))
     mean, variance = expected, 0.0
     for period, (right, judged) in enumerate(zip(periods.right, periods.judged, strict=True)):
@@ -143,6 +152,7 @@ def ewma(
 
 def breached(periods: PeriodCounts, *, limit: float, level: float = LEVEL) -> tuple[int, ...]:
     """Return the periods whose Wilson interval lies wholly below the agreed limit."""
+    check_open_unit("limit", limit)
     return tuple(
         period
         for period, (right, judged) in enumerate(zip(periods.right, periods.judged, strict=True))

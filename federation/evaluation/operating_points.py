@@ -84,7 +84,7 @@ def confusion(histogram: ScoreHistogram, threshold: float) -> Confusion:
         If there is no case.
     """
     histogram.check_not_empty("threshold")
-    first = _first_bin(histogram, threshold)
+    first = first_bin(histogram, threshold)
     called, truths = int(histogram.positives[first:].sum()), int(histogram.positives.sum())
     wrong, others = int(histogram.negatives[first:].sum()), int(histogram.negatives.sum())
     return Confusion(called, wrong, others - wrong, truths - called)
@@ -108,7 +108,7 @@ def net_benefit(counts: Confusion, threshold: float) -> NetBenefit:
     return NetBenefit(threshold, model, treat_all, 100 * (model - treat_all) / odds)
 
 
-def _first_bin(histogram: ScoreHistogram, threshold: float) -> int:
+def first_bin(histogram: ScoreHistogram, threshold: float) -> int:
     """Return the lowest bin at or above the threshold, forgiving the last decimal."""
     check_open_unit("threshold", threshold)
     return math.ceil(threshold * (len(histogram.positives) - 1) - 1e-9)

@@ -6,7 +6,7 @@ hidden until no class of the rest is small, and the cells behind rates go throug
 `tables`, so that no small one follows from the others and the totals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -43,7 +43,7 @@ def shown_parts(
     refused = {name: rule.slice_of(name, one) for name, one in parts.items()}
     refusals = [one for one in refused.values() if one is not None]
     names = [name for name, reason in refused.items() if reason is None]
-    while names and _is_small(_rest(whole, [parts[name] for name in names]), rule):
+    while names and _is_small(rest_of(whole, [parts[name] for name in names]), rule):
         smallest = min(names, key=lambda name: (parts[name].patients, name))
         names.remove(smallest)
         refusals.append(rule.refuse(smallest, Reason.HIDDEN_CELL))
@@ -66,6 +66,14 @@ def hidden_cells(
             hidden = frozenset(pair) if None in margins else _hidden_in(table, row, pair)
             found[name] |= hidden
     return found
+
+
+def rest_of(whole: ScoreHistogram, shown: Sequence[ScoreHistogram]) -> ScoreHistogram:
+    """Return everyone who is in none of some disjoint parts."""
+    together = reduce(add, shown, ScoreHistogram(0 * whole.positives, 0 * whole.negatives))
+    return ScoreHistogram(
+        whole.positives - together.positives, whole.negatives - together.negatives
+    )
 
 
 def small_pairs(whole: Confusion, rule: CellRule) -> frozenset[str]:
@@ -92,13 +100,6 @@ def _counts(
     seen = np.array(rows, dtype=np.int64).reshape(len(rows), len(pair))
     rest = np.array([int(getattr(whole, cell)) for cell in pair]) - seen.sum(axis=0)
     return np.vstack([seen, rest])
-
-
-def _rest(whole: ScoreHistogram, shown: list[ScoreHistogram]) -> ScoreHistogram:
-    together = reduce(add, shown)
-    return ScoreHistogram(
-        whole.positives - together.positives, whole.negatives - together.negatives
-    )
 
 
 def _is_small(rest: ScoreHistogram, rule: CellRule) -> bool:

@@ -54,6 +54,18 @@ class Test(Enum):
     NET_BENEFIT = "best-everywhere"
 
 
+DIMENSION_OF: Mapping[Test, str] = {
+    Test.CLAIM: "discrimination",
+    Test.SLOPE: "calibration",
+    Test.ECE: "calibration",
+    Test.TPR_GAP: "fairness",
+    Test.PSI: "drift",
+    Test.ATTACK: "privacy",
+    Test.NET_BENEFIT: "net-benefit",
+}
+"""The dimension that a test is about; under another name nobody would ask for its rule."""
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """One rule for one risk class; `limit` holds what its test needs, lowest first."""
@@ -239,7 +251,8 @@ def _attack(threshold: Threshold, facts: Facts) -> _Missed:
     limit = threshold.limit[0] * facts.attack.allowed
     if facts.attack.true_positives.rate <= limit:
         return None
-    return threshold.miss, _REMEMBERS, _pair(facts.attack.true_positives.rate, limit)
+    said = {"limit": f"{100 * limit:g} %", "allowed": f"{100 * facts.attack.allowed:g} %"}
+    return threshold.miss, _REMEMBERS, said
 
 
 def _net_benefit(threshold: Threshold, facts: Facts) -> _Missed:
@@ -295,9 +308,9 @@ def _threshold(rule: str, said: object, risk: RiskClass) -> Threshold:
         test, miss = Test(said["test"]), Verdict(of_class.get("miss"))
     except ValueError as error:
         raise PolicyInvalidError(why=_BAD_WORD) from error
-    if miss is Verdict.MET or type(said["dimension"]) is not str:
+    if miss is Verdict.MET or said["dimension"] != DIMENSION_OF[test]:
         raise PolicyInvalidError(why=_BAD_WORD)
-    return Threshold(rule, said["dimension"], test, tuple(_limit(test, of_class)), miss)
+    return Threshold(rule, DIMENSION_OF[test], test, tuple(_limit(test, of_class)), miss)
 
 
 def _limit(test: Test, of_class: Mapping[str, object]) -> Iterator[float]:
@@ -313,7 +326,10 @@ def _limit(test: Test, of_class: Mapping[str, object]) -> Iterator[float]:
 
 
 _MET = Text(en="The threshold is met.", zh="符合門檻。")
-_UNMEASURED = Text(en="It was not measured, so it has not passed.", zh="尚未量測,因此不視為通過。")
+_UNMEASURED = Text(
+    en="It was not measured or may not be shown, so it has not passed.",
+    zh="尚未量測或不得顯示,因此不視為通過。",
+)
 _BELOW_CLAIM = Text(
     en="The lower end of the AUROC's interval is {found}; the claim needs at least {least}.",
     zh="AUROC 區間下限為 {found};依宣稱值至少須為 {least}。",
@@ -341,8 +357,9 @@ _DRIFTED = Text(
     zh="{variable} 已漂移:PSI 為 {found},高於 {limit}。",
 )
 _REMEMBERS = Text(
-    en="A membership attack finds {found} of those trained on, above {limit}.",
-    zh="成員推論攻擊可辨識訓練個案的比例為 {found},高於 {limit}。",
+    en="A membership attack finds more than {limit} of those trained on, at a false positive "
+    "rate of {allowed}.",
+    zh="偽陽性率為 {allowed} 時,成員推論攻擊可辨識超過 {limit} 的訓練個案。",
 )
 _NO_BENEFIT = Text(
     en="At a threshold of {threshold} the model is no better than treating all or none.",

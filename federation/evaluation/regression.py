@@ -7,6 +7,7 @@ refuses it where the rule says it is too small (EVALUATION.md C.1, cautions).
     fit(lambda at: secure_sum(logistic_sums(names, X, y, at) for each site), names, rule)
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -24,6 +25,8 @@ ROUNDS = 25
 SETTLED = 1e-10
 """The largest change of a coefficient, relative to its size or 1, that ends a fit."""
 _LARGEST_CONDITION = 1e14
+_ROUNDING = 1e-9
+"""How much lower a likelihood may come out, relative to its size or 1, for rounding alone."""
 _NOT_WEIGHTS = Text(en="one is negative or not finite", zh="其中有負數或非有限值")
 _NO_WEIGHT = Text(en="they sum to zero", zh="總和為零")
 
@@ -148,6 +151,8 @@ def newton(
 ) -> MaximumLikelihood:
     """Return where the gradient vanishes, starting from zero.
 
+    A step after which the likelihood is lower went too far and is halved.
+
     Raises
     ------
     CollinearError
@@ -155,9 +160,14 @@ def newton(
     NotConvergedError
         If it does not settle.
     """
-    at = np.zeros(len(names))
+    at, step, best = np.zeros(len(names)), np.zeros(len(names)), -math.inf
     for done in range(1, ROUNDS + 1):
         terms = ask(at)
+        if terms.log_likelihood < best - _ROUNDING * max(1.0, abs(best)):
+            step = step / 2
+            at = at - step
+            continue
+        best = terms.log_likelihood
         step = newton_step(terms.gradient, terms.information, model)
         at = at + step
         if (np.abs(step) <= SETTLED * np.maximum(1.0, np.abs(at))).all():
@@ -179,16 +189,21 @@ def inverse(information: Floats, model: str) -> Floats:
 
 
 def check_weights(name: str, weights: Floats) -> Floats:
-    """Return the weights as float64; WeightsError if they cannot be used."""
+    """Return the weights as float64; WeightsError if they cannot be used.
+
+    A site without cases has none, which is no error: it adds nothing.
+    """
     weights = np.asarray(weights, dtype=np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise WeightsError(name=name, why=_NOT_WEIGHTS)
-    if not weights.sum() > 0:
+    if weights.size and not weights.sum() > 0:
         raise WeightsError(name=name, why=_NO_WEIGHT)
     return weights
 
 
 def _check_condition(information: Floats, model: str) -> None:
+    if not information.size:
+        raise CollinearError(model=model)
     scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
     balanced = information / np.outer(scale, scale)
     if not np.isfinite(balanced).all() or not np.linalg.cond(balanced) < _LARGEST_CONDITION:

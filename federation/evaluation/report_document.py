@@ -3,19 +3,22 @@
     content = canonical(report_document(about, plan, assessment, ...))
 
 It is what a register's report is made of and what the record of the evaluation names by
-digest, so the same numbers stand in both. No number in it is finer than six decimals.
+digest, so the same numbers stand in both. No number in it is finer than six decimals, and
+figures of fewer than 100 cases are coarser (`rounding`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from federation.evaluation.assessment import DECIMALS, Assessment, Plan
+from federation.evaluation.assessment import Assessment, Plan
 from federation.evaluation.curves import Curves, Distribution
 from federation.evaluation.drift import Drift
 from federation.evaluation.membership import Attack, AttackPoint
 from federation.evaluation.policy import Decision
 from federation.evaluation.proportions import Proportion
 from federation.evaluation.robustness import Degradation
+from federation.evaluation.rounding import decimals_of, rounded
+from federation.evaluation.sliced import EVERYONE
 from federation.evaluation.suppression import CellRule
 
 SCHEMA = "trifed.evaluation-report/1"
@@ -84,7 +87,11 @@ class Drifted:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What was measured beside the assessment; what was not is empty."""
+    """What was measured beside the assessment; what was not is empty.
+
+    `further` is what families of their own found, by name, as data (`federation.evaluation`:
+    `versions`, `uncertainty`, `explained`); a family that was not asked for has no key.
+    """
 
     curves: Curves | None = None
     robustness: Sequence[Degradation] = ()
@@ -92,12 +99,15 @@ class Beside:
     attack: Attack | None = None
     matrix: Matrix | None = None
     own: Sequence[OwnFigure] = ()
+    further: Mapping[str, object] = field(default_factory=dict)
 
 
 def report_document(
     about: About, plan: Plan, assessment: Assessment, decision: Decision, beside: Beside
 ) -> dict[str, object]:
     """Return the document, plain JSON of finite numbers."""
+    whole = assessment.slices.get(EVERYONE)
+    decimals = decimals_of(whole.cases if whole else 0)
     document: dict[str, object] = {
         "schema": SCHEMA,
         "about": {
@@ -115,7 +125,7 @@ def report_document(
         "assessment": assessment.as_json(),
         "decision": decision.as_json(),
         "curves": beside.curves.as_json() if beside.curves else None,
-        "robustness": [_degradation(one) for one in beside.robustness],
+        "robustness": rounded([_degradation(one) for one in beside.robustness], decimals),
         "drift": [_drifted(one) for one in beside.drift],
         "attack": _attack(beside.attack, plan.rule) if beside.attack else None,
         "matrix": _matrix(beside.matrix) if beside.matrix else None,
@@ -123,8 +133,9 @@ def report_document(
             {"site": one.site, "value": one.value, "low": one.low, "high": one.high}
             for one in beside.own
         ],
+        **{name: rounded(one, decimals) for name, one in beside.further.items()},
     }
-    return {name: _rounded(value) for name, value in document.items()}
+    return {name: rounded(value) for name, value in document.items()}
 
 
 def _plan(plan: Plan) -> dict[str, object]:
@@ -188,14 +199,3 @@ def _matrix(found: Matrix) -> dict[str, object]:
         "sites": list(found.sites),
         "values": [list(row) for row in found.values],
     }
-
-
-def _rounded(value: object) -> object:
-    match value:
-        case Mapping():
-            return {name: _rounded(one) for name, one in value.items()}
-        case list():
-            return [_rounded(one) for one in value]
-        case float():
-            return round(value, DECIMALS)
-    return value

@@ -11,9 +11,9 @@ from itertools import pairwise
 import numpy as np
 from scipy import stats
 
-from federation.errors.evaluation import GroupsError, NoBaselineError
+from federation.errors.evaluation import AllTiedError, GroupsError, NoBaselineError
 from federation.evaluation.auroc import auroc
-from federation.evaluation.discrimination import auroc_estimate
+from federation.evaluation.discrimination import ranking
 from federation.evaluation.scores import ScoreHistogram
 from federation.evaluation.tails import Estimate
 from federation.wording import Text
@@ -65,7 +65,7 @@ def degradation(
     baseline = auroc(plain)
     if baseline <= CHANCE:
         raise NoBaselineError
-    found = tuple(auroc_estimate(histogram) for histogram in by_severity)
+    found = tuple(ranking(histogram) for histogram in by_severity)
     relative = tuple((baseline - one.value) / (baseline - CHANCE) for one in found)
     ordered = (0.0, *relative)
     monotone = all(one <= other for one, other in pairwise(ordered))
@@ -79,9 +79,13 @@ def rank_stability(plain: Mapping[str, float], corrupted: Mapping[str, float]) -
     ------
     GroupsError
         If there are fewer than two models, or not the same ones.
+    AllTiedError
+        If all models are equally good, so that they have no order.
     """
     if plain.keys() != corrupted.keys() or len(plain) < 2:
         raise GroupsError(why=_TWO_MODELS)
     names = sorted(plain)
     one, other = [plain[name] for name in names], [corrupted[name] for name in names]
+    if len(set(one)) == 1 or len(set(other)) == 1:
+        raise AllTiedError(figure="rank stability")
     return float(stats.kendalltau(one, other).statistic)

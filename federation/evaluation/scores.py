@@ -43,8 +43,10 @@ def quantise_to(values: Floats, *, low: float, high: float, steps: int = GRID) -
     Raises
     ------
     ScoreInvalidError
-        If a value is not a number.
+        If a value is not a number, or the scale is none.
     """
+    if not -np.inf < low < high < np.inf:
+        raise ScoreInvalidError(field="scale", actual="no range", expected="low < high")
     values = np.asarray(values, dtype=np.float64)
     if np.isnan(values).any():
         raise ScoreInvalidError(field="values", actual="not numbers", expected="numbers")
@@ -126,7 +128,7 @@ class ScoreHistogram(Sums):
     @property
     def probabilities(self) -> Floats:
         """Return the score that each bin stands for, from 0 to 1."""
-        return np.arange(len(self.positives)) / (len(self.positives) - 1)
+        return np.arange(len(self.positives)) / max(1, len(self.positives) - 1)
 
     def check_both_classes(self) -> None:
         """Raise SingleClassError unless there are patients with and without the finding."""

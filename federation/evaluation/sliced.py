@@ -1,6 +1,6 @@
 """What a site sends of one model: histograms of all its cases and of each slice."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,3 +78,14 @@ class SlicedScores(Sums):
         i, n = self.slices.index(name), np.diag(self.overlaps)
         others = {one: self.slices.index(one) for one in shown}
         return {one: int(n[i] + n[j] - 2 * self.overlaps[i, j]) for one, j in others.items()}
+
+    def shared(self, parts: Sequence[str], others: Sequence[str]) -> Counts:
+        """Return how many cases groups of two families share, each with who is in none of them.
+
+        Shape (parts + 1, others + 1), the last row and column for the rest of everyone.
+        """
+        i, j = ([self.slices.index(one) for one in names] for names in (parts, others))
+        table, sizes = self.overlaps[np.ix_(i, j)], np.diag(self.overlaps)
+        table = np.vstack([table, sizes[j] - table.sum(axis=0)])
+        of_rows = np.append(sizes[i], sizes[0] - sizes[i].sum())
+        return np.column_stack([table, of_rows - table.sum(axis=1)])

@@ -16,13 +16,13 @@ from enum import Enum
 
 import numpy as np
 
+from federation.domain.cells import SMALL_CELL
 from federation.errors.evaluation import OutOfRangeError, SumTooSmallError
 from federation.evaluation.proportions import Proportion
 from federation.evaluation.scores import ScoreHistogram
 from federation.evaluation.sums import Counts
 from federation.wording import Language, Text
 
-SMALLEST_CELL = 10
 LARGEST_SHARE = 0.5
 SITES_IN_A_SUM = 3
 MONTH_DAYS = 28
@@ -126,11 +126,11 @@ class CellRule:
         If `k` or `sites` is outside its range.
     """
 
-    k: int = SMALLEST_CELL
+    k: int = SMALL_CELL
     sites: int = SITES_IN_A_SUM
 
     def __post_init__(self) -> None:
-        if not 3 <= self.k <= 20:
+        if type(self.k) is not int or not 3 <= self.k <= 20:
             raise OutOfRangeError(field="k", actual=self.k, expected="3 to 20")
         if self.sites < SITES_IN_A_SUM:
             raise OutOfRangeError(
@@ -138,8 +138,8 @@ class CellRule:
             )
 
     def is_small(self, count: float) -> bool:
-        """Return whether a count must be hidden: above 0 and below k (rule a)."""
-        return 0 < count < self.k
+        """Return whether a count must be hidden: above 0 and below k, or none (rule a)."""
+        return not (count <= 0 or count >= self.k)
 
     def refuse(self, name: str, reason: Reason) -> Refusal:
         """Return the refusal of one figure."""
@@ -215,15 +215,15 @@ class CellRule:
 
         At least k values must lie on either side; so a minimum or maximum never is.
         """
-        beyond = min(math.floor(cases * probability), math.floor(cases * (1 - probability)))
-        return self.refuse(name, Reason.EXTREME_QUANTILE) if beyond < self.k else None
+        beyond = cases * min(probability, 1 - probability)
+        return None if beyond >= self.k else self.refuse(name, Reason.EXTREME_QUANTILE)
 
     def cost(self, name: str, *, cases: int, total: float, largest: float) -> Refusal | None:
         """Return why a sum of costs may not be shown, or None (rule h)."""
         if cases < self.k:
             return self.refuse(name, Reason.SMALL_TOTAL)
-        dominated = total <= 0 or largest >= LARGEST_SHARE * total
-        return self.refuse(name, Reason.ONE_CONTRIBUTOR) if dominated else None
+        spread = 0 < total < math.inf and 0 <= largest < LARGEST_SHARE * total
+        return None if spread else self.refuse(name, Reason.ONE_CONTRIBUTOR)
 
     def difference(self, name: str, differing: Mapping[str, int]) -> Refusal | None:
         """Return why a new slice may not be shown beside shown ones, or None (rule i).
@@ -236,7 +236,7 @@ class CellRule:
 
     def check_sum(self, *, sites: int, smallest: int) -> None:
         """Raise SumTooSmallError for a sum of too few sites, or with a point of few cases."""
-        if sites < self.sites or smallest < self.k:
+        if not (sites >= self.sites and smallest >= self.k):
             raise SumTooSmallError(sites=self.sites, cases=self.k)
 
 

@@ -22,6 +22,8 @@ from federation.wording import Text
 _NOT_TIMES = Text(en="one is missing or negative", zh="有缺漏或負值")
 _OFF_GRID = Text(en="one is not on the agreed grid", zh="有時間不在約定網格上")
 _BEYOND = Text(en="the horizon lies beyond the last time", zh="分析期限超過最後時間")
+_NOT_ASCENDING = Text(en="it is empty or does not ascend", zh="為空或未遞增")
+_UNKNOWN_GROUP = Text(en="a case is in none of them", zh="有個案不屬於任何一組")
 _ONE_GROUP = Text(en="there is only one", zh="僅有一組")
 
 
@@ -46,7 +48,11 @@ class SurvivalTable(Sums):
     losses: Counts = field(metadata=COUNTED)
 
     def check_shapes(self) -> None:
-        """Raise SummaryInvalidError unless both are groups by times."""
+        """Raise SummaryInvalidError unless both are groups by times, which ascend."""
+        if len(set(self.groups)) != len(self.groups):
+            raise refuse_shape("groups", "different names")
+        if not len(self.times) or not (np.diff(self.times) > 0).all():
+            raise refuse_shape("times", "ascending numbers")
         wanted = (len(self.groups), len(self.times))
         if np.shape(self.events) != wanted or np.shape(self.losses) != wanted:
             raise refuse_shape("events", f"{wanted[0]} rows of {wanted[1]}")
@@ -108,9 +114,13 @@ def survival_table(
         If a time is missing, negative or not on the grid.
     NotBinaryError
         If an event is neither 0 nor 1.
+    GroupsError
+        If a case is in none of the groups.
     """
     place = time_places(time_on_grid, times)
     happened = binary("event", event)
+    if group.size and not 0 <= int(group.min()) <= int(group.max()) < len(groups):
+        raise GroupsError(why=_UNKNOWN_GROUP)
     cells = group * len(times) + place
     size = (len(groups), len(times))
     return SurvivalTable(
@@ -126,6 +136,8 @@ def time_places(time_on_grid: Floats, times: Floats) -> Counts:
     values = np.asarray(time_on_grid, dtype=np.float64)
     if not np.isfinite(values).all() or (values < 0).any():
         raise TimesInvalidError(name="follow-up", why=_NOT_TIMES)
+    if not len(times) or not (np.diff(times) > 0).all():
+        raise TimesInvalidError(name="grid", why=_NOT_ASCENDING)
     place = np.minimum(np.searchsorted(times, values), len(times) - 1)
     if not (np.asarray(times)[place] == values).all():
         raise TimesInvalidError(name="follow-up", why=_OFF_GRID)

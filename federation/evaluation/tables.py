@@ -162,8 +162,9 @@ def _bounds(full: Counts, hidden: NDArray[np.bool_], cell: tuple[int, int]) -> t
     place = int(np.flatnonzero((np.argwhere(hidden) == cell).all(axis=1))[0])
     aim = np.zeros(lines.shape[1])
     aim[place] = 1.0
-    low = linprog(aim, A_eq=lines, b_eq=sums, bounds=(0, LARGEST_COUNT))
-    high = linprog(-aim, A_eq=lines, b_eq=sums, bounds=(0, LARGEST_COUNT))
+    most = max(LARGEST_COUNT, 2 * int(full.max()))  # a hidden total may be more than any cell
+    low = linprog(aim, A_eq=lines, b_eq=sums, bounds=(0, most))
+    high = linprog(-aim, A_eq=lines, b_eq=sums, bounds=(0, most))
     return round(low.fun, 6), round(-high.fun, 6)
 
 

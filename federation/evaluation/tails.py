@@ -100,7 +100,7 @@ def chi_square_tail(value: float, freedom: int) -> float:
     return float(special.chdtrc(freedom, value))
 
 
-def student_reach(level: float, freedom: int) -> float:
+def student_reach(level: float, freedom: float) -> float:
     """Return t with P(-t < T < t) = `level` for Student's T."""
     return float(special.stdtrit(freedom, 0.5 + level / 2))
 

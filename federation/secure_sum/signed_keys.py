@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from federation.domain.ids import Sha256, SiteId
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import BadSignatureError, NotCanonicalError
 from federation.errors.secure_sum import SumKeyRefusedError, SumPeersRefusedError
+from federation.errors.signed import BadSignatureError, NotCanonicalError
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.dsse import pae
 from federation.evidence.signing import Signer
@@ -24,8 +24,8 @@ from federation.wording import Text
 PAYLOAD_TYPE = "application/vnd.trifed.sum-key+json"
 MOST_BYTES = 4_096
 KEY_BYTES = 32
-LARGEST_LAST_BYTE = 0x7F
-"""X25519 ignores the last bit, with which one key would have two spellings."""
+PRIME = 2**255 - 19
+"""X25519 ignores the last bit and counts modulo this; a larger number is another spelling."""
 
 SOMEBODY = Text(en="of an unnamed site", zh="未具名院所")
 NOT_ONE = Text(en="it is not an envelope of such a key", zh="不是此類金鑰的封套")
@@ -144,6 +144,11 @@ def _fields(raw: object) -> _Envelope | None:
     return None
 
 
+def _is_least(key: bytes) -> bool:
+    """Say whether a key is in its one spelling: two of it would look like two sites' keys."""
+    return int.from_bytes(key, "little") < PRIME
+
+
 def _decoded(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
@@ -153,7 +158,7 @@ def _payload(payload: bytes, owner: SiteId) -> tuple[object, str, bytes]:
         match parse(payload):
             case {"session": dict(session), "site": str(site), "key": str(key), **rest} if not rest:
                 raw = bytes.fromhex(key)
-                if len(raw) == KEY_BYTES and raw.hex() == key and raw[-1] <= LARGEST_LAST_BYTE:
+                if len(raw) == KEY_BYTES and raw.hex() == key and _is_least(raw):
                     return session, site, raw
     except (NotCanonicalError, ValueError) as error:
         raise SumKeyRefusedError(site=owner, why=NOT_ONE) from error

@@ -30,6 +30,8 @@ Summary = TypeVar("Summary", bound=Sums)
 class SummaryForm(Generic[Summary]):
     """How summaries like one given are said in whole numbers.
 
+    Scale, shapes and agreed values are bound into the masks.
+
     Parameters
     ----------
     like
@@ -53,7 +55,8 @@ class SummaryForm(Generic[Summary]):
         """Return the form of the whole numbers, which names what the sites agree on."""
         bound = self._reals(1).cells.high
         length = sum(prod(np.shape(getattr(self.like, name))) for name in self._added())
-        return Cells(length, -bound, bound, about=digest_of(_agreed(self.like)))
+        about = {**_agreed(self.like), "bits": self.bits, "shapes": _shapes(self.like)}
+        return Cells(length, -bound, bound, about=digest_of(about))
 
     def encode(self, summary: Summary) -> Numbers:
         """Return a site's summary as whole numbers, int64, shape (cells.length,).

@@ -11,7 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from federation.evidence.model_version import SMALL_CELL, Bilingual, Digest, EntryId, Line
+from federation.domain.cells import SMALL_CELL
+from federation.evidence.model_version import Bilingual, Digest, EntryId, Line
 from federation.wording import Text
 from registry.codes import RecordName
 from registry.datasets.card import NAME as CARD
@@ -159,6 +160,8 @@ class Exactness(Body):
 class Evaluation(OpenBody):
     """One evaluation. `acceptance` says in writing why a missed threshold is accepted.
 
+    `absent` are planned sites that gave nothing: the rest stayed enough for the protocol.
+
     `report` is the content id of the document of all figures (registry/reports); the
     records of one run's dimensions name the same.
     """
@@ -180,6 +183,7 @@ class Evaluation(OpenBody):
     disjointness: Digest | None = None
     passed: bool | None = None
     acceptance: Bilingual | None = None
+    absent: Annotated[tuple[Site, ...], Field(max_length=500)] = ()
     report: Digest | None = None
     schema_: Literal["trifed.evaluation/1"] = Field(default="trifed.evaluation/1", alias="schema")
 
@@ -190,18 +194,27 @@ class Evaluation(OpenBody):
             raise ValueError("metrics: one is there twice")
         if self.metrics and (self.suppression is None or self.exactness is None):
             raise ValueError("results need their suppression and exactness")
+        if len(set(self.absent)) != len(self.absent) or not set(self.absent) <= set(self.sites):
+            raise ValueError("absent: not sites of the plan, or one twice")
+        if set(self.absent) & (self.statistics.keys() | self.attestations.keys()):
+            raise ValueError("absent: a site gave something")
         if self.passed is not outcome(self.thresholds, self.metrics):
             raise ValueError("passed: the metrics and thresholds say otherwise")
         if self.acceptance is not None and self.passed is not False:
             raise ValueError("acceptance: only a missed threshold is accepted")
         return self
 
+    @property
+    def present(self) -> tuple[str, ...]:
+        """Return the sites that took part, before the run all that are planned."""
+        return tuple(site for site in self.sites if site not in self.absent)
+
     def facets(self) -> Mapping[str, Sequence[str]]:
         """Return dimension, principle, sites and version."""
         return {
             "dimension": [self.dimension.value],
             "principle": [PRINCIPLE_OF[self.dimension].value],
-            "site": list(self.sites),
+            "site": list(self.present),
             "entry": [self.entry],
         }
 
@@ -210,7 +223,7 @@ class Evaluation(OpenBody):
         return (
             Link("evaluates", VERSION, self.entry),
             *(Link("evaluated-on", CARD, card) for card in self.dataset_cards),
-            *(Link("at", SITE, site) for site in self.sites),
+            *(Link("at", SITE, site) for site in self.present),
         )
 
     def words(self) -> str:

@@ -1,6 +1,7 @@
 """The noun ``evaluation``: planned, logged, then run, then judged.
 
-- E1: the plan is logged, its protocol with it; it has no results yet;
+- E1: the plan is logged, its protocol with it; it has no results yet, its limits are no
+  weaker than the policy's;
 - E2: an approver judges it: done as logged, attested by its sites, no threshold missed;
 - E3: a missed threshold is accepted in writing, by approver and reviewer together;
 - E4: it is withdrawn.
@@ -11,15 +12,19 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 
-from federation.domain.ids import Sha256
 from federation.errors import PlatformError
 from federation.errors.evidence_nouns import EvaluationGuardError
+from federation.errors.records import StatementNotLoggedError
+from federation.evaluation.limits import Limit, weaker_than
 from federation.evaluation.policy import RiskClass, default_policy
+from federation.evaluation.suppression import SITES_IN_A_SUM
 from federation.evidence.canonical import canonical
+from federation.evidence.statements import PredicateType
 from federation.wording import Text
 from registry.datasets.card import NAME as CARD
 from registry.datasets.noun import CardState
 from registry.evaluations.evaluation import NAME, Evaluation
+from registry.evidence.logged import logged_statement
 from registry.ports import Transaction
 from registry.records.moves import Case, Move, Moves, Seat
 from registry.records.ports import StoredRecord
@@ -37,6 +42,9 @@ PLANNED_FIELDS = (
     "thresholds",
 )
 """What the log holds before the run and no result may change."""
+
+PART = "statistics/"
+"""How a site's statement calls the row that it gave to a sum."""
 
 
 class EvaluationState(Enum):
@@ -60,11 +68,11 @@ class EvaluationDeed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationEvidence:
-    """What guards judge besides the record: its revisions, its cards' states, logged statements."""
+    """What guards judge besides the record: its revisions, its cards' states, who attested it."""
 
     history: Sequence[StoredRecord] = ()
     card_states: Mapping[str, str] = field(default_factory=dict)
-    logged: frozenset[str] = frozenset()
+    attested: frozenset[str] = frozenset()
 
 
 _RESULTS = Text(en="it has results before its protocol was logged", zh="方案登錄前已有結果")
@@ -73,6 +81,9 @@ _NOT_LOGGED = Text(en="its protocol was not logged first", zh="未先登錄方�
 _MISSED = Text(
     en="a threshold was missed, or none was set; a miss needs its acceptance in writing (E3)",
     zh="未達門檻或未設門檻;未達門檻者須書面接受(E3)",
+)
+_TOO_FEW = Text(
+    en="sites are absent and fewer than three took part", zh="有院所缺席,且參與者少於三家"
 )
 _NOT_MISSED = Text(en="no missed threshold is accepted in it", zh="其中沒有書面接受的未達門檻")
 _ACCEPTANCE = Text(
@@ -85,13 +96,28 @@ def collect(transaction: Transaction, record: StoredRecord) -> EvaluationEvidenc
     """Return what the guards of an evaluation judge."""
     body = _body(record)
     cards = transaction.records.heads(CARD, body.dataset_cards)
-    attested = set(body.attestations.values())
-    logged = {one for one in attested if transaction.log.index_of(Sha256(one)) is not None}
+    attested = {site for site in body.attestations if _is_attested(transaction, body, site)}
     return EvaluationEvidence(
         transaction.records.history(record.noun, record.id),
         {name: card.state for name, card in cards.items()},
-        frozenset(logged),
+        frozenset(attested),
     )
+
+
+def _is_attested(transaction: Transaction, body: Evaluation, site: str) -> bool:
+    """Say whether a site itself signed, in the log, that it took part in this very evaluation.
+
+    What it signed is of the protocol's study; a part of a sum is the one that is named.
+    """
+    digest = body.attestations[site]
+    try:
+        said = logged_statement(transaction, digest, PredicateType.EVALUATION, site=site)
+    except StatementNotLoggedError:
+        return False
+    names = {one.name for one in said.subjects}
+    parts = {str(one.digest) for one in said.subjects if one.name.startswith(PART)}
+    is_of_study = f"study/{body.protocol_id}" in names and said.predicate.get("site") == site
+    return is_of_study and (not parts or body.statistics.get(site) in parts)
 
 
 def no_results_yet(case: Case) -> Iterator[PlatformError]:
@@ -131,12 +157,18 @@ def has_results(case: Case) -> Iterator[PlatformError]:
 
 
 def sites_attested(case: Case) -> Iterator[PlatformError]:
-    """E2: every site's statistics are there by digest, its signed statement is in the log."""
-    body, logged = _body(case.record), _of(case).logged
-    for site in body.sites:
-        if site not in body.statistics or body.attestations.get(site) not in logged:
+    """E2: every site's statistics are there by digest, and in the log what it signed of them.
+
+    Planned sites may be absent where those of a sum, three, took part.
+    """
+    body, attested = _body(case.record), _of(case).attested
+    if body.absent and len(body.present) < SITES_IN_A_SUM:
+        yield _held(case, _TOO_FEW)
+    for site in body.present:
+        if site not in body.statistics or site not in attested:
             why = Text(
-                en=f"site {site} has no statement in the log", zh=f"院所 {site} 在紀錄中沒有聲明"
+                en=f"site {site} has no statement of its own on this evaluation in the log",
+                zh=f"院所 {site} 在紀錄中沒有對本評估的自身聲明",
             )
             yield _held(case, why)
 
@@ -148,6 +180,21 @@ def thresholds_kept(case: Case) -> Iterator[PlatformError]:
         yield _held(case, _ACCEPTANCE)
     elif body.passed is not True and (body.thresholds or body.dimension.value in _ruled()):
         yield _held(case, _MISSED)
+
+
+def as_strict_as_the_policy(case: Case) -> Iterator[PlatformError]:
+    """E1: limits of one's own may be stricter than the shipped policy's, not weaker or fewer."""
+    body = _body(case.record)
+    given = [
+        Limit(one.metric, one.bound, one.at_least, one.at_most, one.slice)
+        for one in body.thresholds
+    ]
+    for rule in weaker_than(default_policy(), body.dimension.value, given):
+        why = Text(
+            en=f"its limits are weaker than the policy's rule {rule}",
+            zh=f"其門檻低於政策規則 {rule}",
+        )
+        yield _held(case, why)
 
 
 @cache
@@ -189,7 +236,7 @@ MOVES = Moves(
             EvaluationState.PLANNED,
             EvaluationState.LOGGED,
             seats=(Seat(Role.VAL_A, Role.HAC),),
-            guards=(no_results_yet, cards_in_use),
+            guards=(no_results_yet, cards_in_use, as_strict_as_the_policy),
             kind=EvaluationDeed.LOGGED,
             follows=_RUN,
         ),

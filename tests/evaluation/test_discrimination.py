@@ -62,7 +62,7 @@ def test_bins_bound_the_auroc_of_finer_scores(
     placed = np.minimum((s100b - s100b.min()) * bins // (s100b.max() - s100b.min()), bins - 1)
     histogram = ScoreHistogram.of_bins(placed, poor, bins)
     found = auroc_bounds(histogram)
-    assert auroc(histogram) == pytest.approx(value, abs=5e-5)
+    assert auroc(histogram) == pytest.approx(value, abs=5e-7 if bins == 1024 else 5e-5)
     assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
 
 

@@ -94,7 +94,7 @@ def test_what_the_centre_holds_of_each_hospital_is_noise_and_together_the_sum(
     centre: Centre,
 ) -> None:
     assert centre.study.evaluation is not None
-    cells = layout_of(centre.study.evaluation).cells
+    cells = layout_of(centre.study.evaluation, 1).cells
     held = {site: of_reply(centre.ask(site, SUM)) for site in SITES}  # the kept replies
 
     total = PairwiseMasks().unmask(held, sites=SITES, cells=cells)
@@ -117,7 +117,7 @@ def test_a_second_run_gives_the_same_sum_and_other_noise_whatever_was_refused_be
     held = {site: of_reply(centre.ask(site, SUM, run=run, keys=keys)) for site in SITES}
 
     total = PairwiseMasks().unmask(
-        held, sites=SITES, cells=layout_of(centre.study.evaluation).cells
+        held, sites=SITES, cells=layout_of(centre.study.evaluation, 1).cells
     )
 
     assert (total == sum(centre.row(site) for site in SITES)).all()

@@ -163,3 +163,20 @@ def test_numbers_of_another_form_are_no_summary() -> None:
     again = form.decode(form.encode(here))
     assert again.log_likelihood == pytest.approx(here.log_likelihood, abs=2**-21)
     assert again == replace(here, log_likelihood=again.log_likelihood)
+
+
+def test_sites_that_count_in_another_scale_have_no_sum() -> None:
+    """The same largest whole number at two scales: only the masks tell them apart."""
+    x, y = np.column_stack([np.ones(9), np.arange(9.0)]), np.arange(9) % 2.0
+    sent = logistic_sums(("a", "b"), x, y, np.zeros(2))
+    fine, coarse = SummaryForm(sent, bits=30, most=4e3), SummaryForm(sent, bits=29, most=8e3)
+    assert (fine.cells.low, fine.cells.high) == (coarse.cells.low, coarse.cells.high)
+    assert fine.cells.about != coarse.cells.about
+
+
+def test_summaries_of_other_shapes_and_the_same_length_have_no_sum() -> None:
+    forms = [
+        SummaryForm(SlicedScores(("all",), row, row, np.zeros((1, 1), int)), bits=0, most=1e6)
+        for row in (np.zeros((1, 3), int), np.zeros((1, 4), int))
+    ]
+    assert forms[0].cells.about != forms[1].cells.about

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from federation.domain.ids import RunId, Sha256, SiteId, StudyId
-from federation.errors.registry import MalformedEnvelopeError
 from federation.errors.secure_sum import SumKeyRefusedError, SumPeersRefusedError
+from federation.errors.signed import MalformedEnvelopeError
 from federation.evidence.canonical import canonical
 from federation.evidence.dsse import pae
 from federation.evidence.signing import Signer, sign_dsse
@@ -132,6 +132,15 @@ def test_the_second_spelling_of_a_key_is_refused() -> None:
     copied[-1] |= 0x80
     envelope = sign_key(bytes(copied), session=SESSION, site=C, signer=federation.signers[C])
 
+    with pytest.raises(SumKeyRefusedError, match="not an envelope"):
+        verified(federation, [*federation.envelopes[:2], envelope])
+
+
+def test_a_key_beyond_the_prime_is_a_second_spelling() -> None:
+    """RFC 7748, 5: 2^255-10 is taken modulo 2^255-19, so it is the base point 9 again."""
+    federation = three()
+    copied = (2**255 - 10).to_bytes(32, "little")
+    envelope = sign_key(copied, session=SESSION, site=C, signer=federation.signers[C])
     with pytest.raises(SumKeyRefusedError, match="not an envelope"):
         verified(federation, [*federation.envelopes[:2], envelope])
 

@@ -198,7 +198,7 @@ class Asking:
 
     def _tell(self, reply: SiteReply) -> None:
         voice, site = self._parts.voice, reply.site
-        is_last = self._parts.study.evaluation is None  # of a run that trained
+        is_last = self._parts.study.protocol is None  # of a run that trained
         if self._key.kind is RoundKind.EVALUATE and is_last:
             voice.emit(Progress(EventKind.SITE_EVALUATED, site, values=_headline(reply.report)))
             return

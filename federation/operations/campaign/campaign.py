@@ -19,6 +19,7 @@ from federation.coordinator.admin import AdminClient
 from federation.coordinator.home import CentreHome
 from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import RunId, Sha256, SiteId
+from federation.domain.outcome_plan import OutcomeStep
 from federation.domain.queue import Wish
 from federation.domain.run import Refusal, RoundKey, RoundKind, RunState
 from federation.domain.study import STUDY, Study, StudyState
@@ -35,12 +36,15 @@ from federation.operations.campaign.crew import Crew
 from federation.operations.campaign.gathering import Gathering
 from federation.operations.campaign.link import Link
 from federation.operations.campaign.opening import begin_record
+from federation.operations.campaign.outcome_steps import start_of_outcome_step
 from federation.operations.campaign.parts import Parts, Turn, at_once
 from federation.operations.campaign.playing import DurableRound
+from federation.operations.campaign.records import start_of
 from federation.operations.campaign.recovery import Patience
 from federation.operations.campaign.summing import start_of_step, step_of
 from federation.operations.campaign.voice import Clock, Voice, utc_now
 from federation.operations.campaign.wishes import Wishes
+from federation.operations.evidence_entries import log_statements
 from federation.operations.progress import Emit, EventKind, Progress
 from federation.operations.release_book import ReleaseBook
 from federation.operations.store.absences import Absences
@@ -141,7 +145,7 @@ class Campaign:
         """
         run = self._patience.with_(self._open)
         self._patience.with_(self._meet)
-        self._voice.stage("training" if self.study.evaluation is None else "evaluating")
+        self._voice.stage("training" if self.study.protocol is None else "evaluating")
         return run
 
     # -- the rounds --------------------------------------------------------------
@@ -164,7 +168,7 @@ class Campaign:
         return row.record
 
     def take_step(self, number: int) -> dict[str, object]:
-        """Play one step of an evaluation and return its record; a done one at once.
+        """Play one step of a protocol and return its record; a done one at once.
 
         Raises
         ------
@@ -271,12 +275,12 @@ class Campaign:
     def _gather(self, patience_s: float, *, at_quorum: bool) -> None:
         if self._store.open_run(self.study.id) is not None:
             self._gathering.approved()
-            self._gathering.settle()
-            return
-        self._gathering.propose()
-        self._voice.stage("approving")
-        self._gathering.wait(patience_s, at_quorum=at_quorum, heed=self._wishes.heed)
+        else:
+            self._gathering.propose()
+            self._voice.stage("approving")
+            self._gathering.wait(patience_s, at_quorum=at_quorum, heed=self._wishes.heed)
         self._gathering.settle()
+        log_statements(self.home, [envelope for _, envelope in self.approvals()])
 
     def _open(self) -> RunId:
         found = self._store.open_run(self.study.id)
@@ -293,7 +297,7 @@ class Campaign:
         self._start = Checkpoint.from_json(found.record.get("start"))
         self._parts = self._made_parts(self._claim, self._start)
         self._resume()
-        kind = RoundKind.TRAIN if self.study.evaluation is None else RoundKind.EVALUATE
+        kind = RoundKind.TRAIN if self.study.protocol is None else RoundKind.EVALUATE
         self.rounds_done = len(finished(self._rounds, self._claim.run, kind))
         return self._claim.run
 
@@ -347,11 +351,22 @@ class Campaign:
             step = step_of(self.study, key)
             if key.kind is RoundKind.TRAIN or step is not None:
                 self._voice.tell(EventKind.ROUND_STARTED, round=key.number)
-            if step is None:
-                start = self._checkpoint(before=key)
-            else:
-                start = start_of_step(self.artefacts, self.study, step)
+            start = self._start_of(key, known)
             return DurableRound(parts, key, start).play()
+
+    def _start_of(self, key: RoundKey, known: StoredRound | None) -> Checkpoint:
+        """Return what a round starts from: what it was planned with, where it was."""
+        step = step_of(self.study, key)
+        if step is None:
+            return self._checkpoint(before=key)
+        if known is not None:
+            return start_of(known)
+        if isinstance(step, OutcomeStep):
+            assert self.study.outcomes is not None  # it is a step of it
+            return start_of_outcome_step(
+                self._rounds, self.artefacts, self.study, self.study.outcomes, key
+            )
+        return start_of_step(self.artefacts, self.study, step)
 
     def _checkpoint(self, *, before: RoundKey | None = None) -> Checkpoint:
         """Return the newest checkpoint: of the last round done, or of the beginning."""

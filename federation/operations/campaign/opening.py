@@ -4,9 +4,10 @@ from federation.domain.ids import Sha256
 from federation.domain.study import Study
 from federation.operations.artefacts import Artefacts
 from federation.operations.campaign.checkpoints import Checkpoints
+from federation.operations.campaign.outcome_steps import start_of_outcomes
 from federation.operations.campaign.summing import start_of_step
 from federation.operations.environment import record_of_run
-from federation.wire.evaluation_plan import protocol_digest
+from federation.wire.study import protocol_of
 from strategies.fedavg import FedAvg
 
 
@@ -20,8 +21,8 @@ def begin_record(study: Study, artefacts: Artefacts) -> dict[str, object]:
     DiskFullError
         If the model finds no room.
     """
-    if study.evaluation is not None:
-        return _of_an_evaluation(study, artefacts)
+    if study.protocol is not None:
+        return _of_a_protocol(study, artefacts)
     from federation.recipes import catalogue, flat, networks
 
     network = networks.build(catalogue.recipe(study.recipe), seed=study.seed)
@@ -36,14 +37,17 @@ def begin_record(study: Study, artefacts: Artefacts) -> dict[str, object]:
     }
 
 
-def _of_an_evaluation(study: Study, artefacts: Artefacts) -> dict[str, object]:
-    """Return the record of a run that trains nothing: it starts from its first version."""
-    assert study.evaluation is not None
-    first = study.evaluation.step(1)
-    start = start_of_step(artefacts, study, first)
+def _of_a_protocol(study: Study, artefacts: Artefacts) -> dict[str, object]:
+    """Return the record of a run that trains nothing: it starts from its first step."""
+    if study.outcomes is not None:
+        start = start_of_outcomes(artefacts, study, study.outcomes)
+    else:
+        assert study.evaluation is not None  # it has one of both
+        start = start_of_step(artefacts, study, study.evaluation.step(1))
+    model, _ = artefacts.get_model(start.model)
     return {
-        **record_of_run(study, initial_model=first.version.array),
-        "protocol_digest": str(protocol_digest(study.evaluation)),
+        **record_of_run(study, initial_model=Sha256.of(model.tobytes())),
+        "protocol_digest": str(protocol_of(study)),
         "model": str(start.model),
         "start": start.as_json(),
     }

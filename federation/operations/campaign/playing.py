@@ -11,8 +11,8 @@ The state in the database says what is still to do:
     EVIDENCED   finish     DONE
 
 `collect` ends with `aggregate`: the mean over the kept updates in the order of the
-sites' names, the next model, the checkpoint. Nothing but the database and the
-artefact store is needed to go on, so another process on the same records does.
+sites' names, the next model, the checkpoint; of a sum, its total. Nothing but the database
+and the artefact store is needed to go on, so another process on the same records does.
 """
 
 import shutil
@@ -47,7 +47,12 @@ from federation.operations.campaign.records import (
     outcome_record,
     planned_record,
 )
-from federation.operations.campaign.summing import sum_of_round
+from federation.operations.campaign.summing import (
+    TOTAL,
+    drop_parts,
+    keep_total,
+    sum_of_round,
+)
 from federation.operations.progress import EventKind
 from federation.operations.store.rounds import StoredRound
 from federation.server_app.flat_files import read_flat
@@ -165,6 +170,7 @@ class DurableRound:
         """Make the next model from the mean of the kept updates and keep the checkpoint."""
         parts = self._parts
         record = self._outcome(outcome)
+        record |= keep_total(parts.store, parts.artefacts, parts.study, self._key)
         if outcome.result is not None:
             with observed.step("aggregate"):
                 model, manifest = parts.checkpoints.model(self._start)
@@ -186,9 +192,11 @@ class DurableRound:
 
     def finish(self, row: StoredRound) -> StoredRound:
         """Say that the round is over and tidy up after it."""
+        if TOTAL in row.record:
+            drop_parts(self._parts.store, self._parts.artefacts, row)
         row = self._move(row, RoundState.DONE, AuditKind.ROUND_DONE)
         shutil.rmtree(spool_of(self._parts, self._key), ignore_errors=True)
-        if self._key.kind is RoundKind.TRAIN or self._parts.study.evaluation is not None:
+        if self._key.kind is RoundKind.TRAIN or self._parts.study.protocol is not None:
             seconds = row.record.get("seconds")
             self._parts.voice.tell(EventKind.ROUND_DONE, round=self._key.number, seconds=seconds)
         return row
@@ -215,7 +223,7 @@ class DurableRound:
 
     def _give_in(self, row: StoredRound, outcome: RoundOutcome) -> StoredRound:
         """Fail a round; the evaluation of a trained model goes on with whoever answered."""
-        if self._key.kind is RoundKind.TRAIN or self._parts.study.evaluation is not None:
+        if self._key.kind is RoundKind.TRAIN or self._parts.study.protocol is not None:
             error = QuorumNotReachedError(
                 round=self._key.number, accepted=outcome.counted, quorum=outcome.quorum
             )
@@ -228,6 +236,7 @@ class DurableRound:
     def _fail(self, row: StoredRound, outcome: RoundOutcome, error: PlatformError) -> StoredRound:
         """Close the round as failed; what sites released in it is entered all the same."""
         self._enter()
+        drop_parts(self._parts.store, self._parts.artefacts, row)
         record = {**self._outcome(outcome), **failed_record(error)}
         return self._move(row, RoundState.FAILED, AuditKind.ROUND_FAILED, record)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from federation.domain.evaluation_plan import EvaluatedVersion, EvaluationPlan, Step
 from federation.domain.ids import RunId, Sha256, SiteId
+from federation.domain.outcome_plan import OutcomePlan, OutcomeStep
 from federation.domain.run import RoundKey, RoundKind, RoundState
 from federation.domain.study import Study
 from federation.errors.core import InvalidIdError
@@ -20,14 +21,20 @@ from federation.errors.secure_sum import TooFewInSumError
 from federation.evidence.verification import PublicKey
 from federation.operations.artefacts import Artefacts
 from federation.operations.campaign.checkpoints import Checkpoint, keep_state
+from federation.operations.campaign.records import start_of
 from federation.operations.store.rounds import RoundStore, StoredReply, StoredRound
-from federation.secure_sum import FEWEST, Masked, PairwiseMasks, Session
+from federation.secure_sum import FEWEST, Cells, Masked, PairwiseMasks, Session
+from federation.secure_sum.port import Numbers
+from federation.wire import outcome_sums
+from federation.wire.outcome_sums import OutcomeLayout, State
 from federation.wire.statistics import SiteStatistics, from_floats, layout_of
 from strategies.fedavg import FedAvg
 
 SUM_KEY, SUM_OF = "sum_key", "sum_of"
 KEYS, SHARED, QUORUM = "keys", "shared", "quorum"
 """Under which names a round's record says what a sum asks."""
+TOTAL, TRANSCRIPT = "total", "transcript"
+"""Under which names it says what it came to: the total by digest, and over which keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,9 @@ class SumFound:
     transcript: Sha256
 
 
-def step_of(study: Study, key: RoundKey) -> Step | None:
-    """Return which step of an evaluation a round is; None for a round of training."""
-    return None if study.evaluation is None else study.evaluation.step(key.number)
+def step_of(study: Study, key: RoundKey) -> Step | OutcomeStep | None:
+    """Return which step of a protocol a round is; None for a round of training."""
+    return None if study.protocol is None else study.protocol.step(key.number)
 
 
 def sum_of_round(store: RoundStore, study: Study, key: RoundKey) -> SumAsked | None:
@@ -64,18 +71,29 @@ def sum_of_round(store: RoundStore, study: Study, key: RoundKey) -> SumAsked | N
     Raises
     ------
     TooFewInSumError
-        If fewer than three sites, or than the quorum, prepared every version.
+        If fewer than three sites, or than the quorum, prepared for it.
     """
-    plan, step = study.evaluation, step_of(study, key)
+    plan, step = study.protocol, step_of(study, key)
     if plan is None or step is None or not step.is_sum:
         return None
+    given = replies_of(store, key.run, step.prepared)
+    if isinstance(plan, OutcomePlan):
+        assert isinstance(step, OutcomeStep)
+        shared = outcome_sums.floats_of_sum(plan, step.sum)
+        return _asked(study, tuple(sorted(given)), given, shared)
     sites = prepared_by(store, key.run, plan)
+    return _asked(study, sites, given, layout_of(plan, step.prepared).floats)
+
+
+def _asked(
+    study: Study, sites: tuple[SiteId, ...], given: Mapping[SiteId, StoredReply], shared: int
+) -> SumAsked:
+    """Return what a sum asks of these sites, with the keys that they gave for it."""
     fewest = max(FEWEST, study.quorum)
     if len(sites) < fewest:
         raise TooFewInSumError(actual=len(sites), fewest=fewest)
-    given = replies_of(store, key.run, step.prepared)
     keys = tuple(str(given[site].report.get(SUM_KEY)) for site in sites)
-    return SumAsked(sites, keys, layout_of(plan).floats)
+    return SumAsked(sites, keys, shared)
 
 
 def prepared_by(store: RoundStore, run: RunId, plan: EvaluationPlan) -> tuple[SiteId, ...]:
@@ -111,7 +129,7 @@ def quorum_of(row: StoredRound, study: Study) -> int:
 
 
 def check_part(
-    report: Mapping[str, object], step: Step, study: Study, key: RoundKey, *,
+    report: Mapping[str, object], step: Step | OutcomeStep, study: Study, key: RoundKey, *,
     site: SiteId, node: PublicKey,
 ) -> None:  # fmt: skip
     """Return if a reply to a step of an evaluation has what the sum needs.
@@ -123,9 +141,10 @@ def check_part(
     ReplyMalformedError
         If a part does not say of which sum it is.
     """
-    if not step.is_sum:
-        session = session_of(study, key.run, step)
+    if step.key_for is not None:
+        session = Session(study.id, study.digest, key.run, step.key_for)
         PairwiseMasks().check(str(report.get(SUM_KEY)), session=session, site=site, key=node)
+    if not step.is_sum:
         return
     try:
         Sha256(str(report.get(SUM_OF)))
@@ -133,9 +152,91 @@ def check_part(
         raise ReplyMalformedError(field="report sum_of", problem="no digest") from error
 
 
-def session_of(study: Study, run: RunId, step: Step) -> Session:
-    """Return the sum that a step belongs to, as keys and masks name it."""
-    return Session(study.id, study.digest, run, step.prepared)
+def keep_total(
+    store: RoundStore, artefacts: Artefacts, study: Study, key: RoundKey
+) -> dict[str, object]:
+    """Add up the parts of a sum, keep the total; return what the round's record says of it.
+
+    Every other round has nothing to say. The total is kept as little-endian int64.
+
+    Raises
+    ------
+    SumPeersRefusedError, SumNumbersRefusedError
+        If the parts are not those of one sum, or it is not one of counts.
+    ArtefactMissingError
+        If a part is gone.
+    DiskFullError
+        If there is no room for the total.
+    """
+    plan, step = study.protocol, step_of(study, key)
+    if plan is None or step is None or not step.is_sum:
+        return {}
+    if isinstance(plan, OutcomePlan):
+        assert isinstance(step, OutcomeStep)  # it is a step of it
+        cells = outcome_layout(store, artefacts, plan, key).cells
+    else:
+        cells = layout_of(plan, step.prepared).cells
+    total, transcript = unmasked(store, artefacts, key, cells)
+    kept = artefacts.put(total.astype("<i8").tobytes())
+    return {TOTAL: str(kept), TRANSCRIPT: str(transcript)}
+
+
+def outcome_layout(
+    store: RoundStore, artefacts: Artefacts, plan: OutcomePlan, key: RoundKey
+) -> OutcomeLayout:
+    """Return the order of an outcome study's sum at the coefficients that it was asked at.
+
+    Raises
+    ------
+    ArtefactMissingError, ArtefactDamagedError
+        If these are gone.
+    """
+    row = store.round(key)
+    assert row is not None  # it was planned
+    model, _ = artefacts.get_model(start_of(row).model)
+    return outcome_sums.layout_of(plan, plan.step(key.number).sum, State.of_model(plan, model))
+
+
+def unmasked(
+    store: RoundStore, artefacts: Artefacts, key: RoundKey, cells: Cells
+) -> tuple[Numbers, Sha256]:
+    """Return the sum of a round's kept parts, and the transcript of its keys.
+
+    Raises
+    ------
+    SumPeersRefusedError, SumNumbersRefusedError
+        If the parts are not those of one sum, or it is beyond its bounds.
+    ArtefactMissingError
+        If a part is gone.
+    """
+    masked = {site: _masked(artefacts, one) for site, one in parts_of(store, key).items()}
+    row = store.round(key)
+    assert row is not None  # it was planned
+    sites = tuple(SiteId(str(one)) for one in _listed(row.record.get("sites")))
+    total = PairwiseMasks().unmask(masked, sites=sites, cells=cells)
+    return total, next(iter(masked.values())).transcript
+
+
+def drop_parts(store: RoundStore, artefacts: Artefacts, row: StoredRound) -> None:
+    """Delete the masked rows of a sum of which the total is kept, or that failed.
+
+    Nobody needs them any more, and whoever steals keys later could open them. Their digests
+    stay in the round's record, as their sites signed them. Raises as `Artefacts.delete`;
+    doing it again changes nothing.
+    """
+    if SHARED in row.record:
+        for one in parts_of(store, row.key).values():
+            assert one.update is not None  # a part has one
+            artefacts.delete(one.update)
+
+
+def parts_of(store: RoundStore, key: RoundKey) -> dict[SiteId, StoredReply]:
+    """Return the kept replies to a sum that brought a part, by site."""
+    return {
+        site: one
+        for site, one in replies_of(store, key.run, key.number).items()
+        if one.update is not None
+    }
 
 
 def sum_found(
@@ -145,24 +246,32 @@ def sum_found(
 
     Raises
     ------
-    SumPeersRefusedError, SumNumbersRefusedError
-        If the parts are not those of one sum, or it is not one of counts.
     SummaryInvalidError
         If the counts contradict each other.
-    ArtefactMissingError
-        If a part is gone.
+    ArtefactMissingError, ArtefactDamagedError
+        If the total is not there as it was kept.
     """
-    step, layout = plan.step(key.number), layout_of(plan)
-    replies = {site: one for site, one in replies_of(store, key.run, key.number).items()
-               if one.update is not None}  # fmt: skip
-    masked = {site: _masked(artefacts, one) for site, one in replies.items()}
-    row = store.round(key)
+    step, row = plan.step(key.number), store.round(key)
     assert row is not None and row.state is RoundState.DONE  # it was played
-    sites = tuple(SiteId(str(one)) for one in _listed(row.record.get("sites")))
-    total = PairwiseMasks().unmask(masked, sites=sites, cells=layout.cells)
-    parts = {site: one.update for site, one in replies.items() if one.update is not None}
-    transcript = next(iter(masked.values())).transcript
-    return SumFound(step.version, layout.statistics(total), parts, transcript)
+    total = total_of(artefacts, row)
+    parts = {
+        site: one.update for site, one in parts_of(store, key).items() if one.update is not None
+    }
+    transcript = Sha256(str(row.record[TRANSCRIPT]))
+    statistics = layout_of(plan, step.prepared).statistics(total)
+    return SumFound(step.version, statistics, parts, transcript)
+
+
+def total_of(artefacts: Artefacts, row: StoredRound) -> Numbers:
+    """Return the kept total of a sum.
+
+    Raises
+    ------
+    ArtefactMissingError, ArtefactDamagedError
+        If it is not there as it was kept.
+    """
+    content = artefacts.get(Sha256(str(row.record[TOTAL])))
+    return np.frombuffer(content, "<i8").astype(np.int64)
 
 
 def start_of_step(artefacts: Artefacts, study: Study, step: Step) -> Checkpoint:

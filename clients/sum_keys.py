@@ -107,8 +107,22 @@ class SumKeys:
         rule.check({one: pinned[one] for one in roster.sites}, site=site)
         secret, _ = _read(path)
         masked = sums.mask(numbers, roster=roster, site=site, secret=secret, cells=cells)
-        self._claim(roster, masked, Sha256.of(numbers.astype("<i8").tobytes()))
+        self._claim(roster, masked, _digest_of(numbers))
         return masked
+
+    def is_claimed(self, numbers: Numbers, *, study: Sha256, number: int) -> bool:
+        """Say whether these are the numbers that a study's sum of a round was begun with.
+
+        Parameters
+        ----------
+        study
+            The digest of the approved study.
+        """
+        try:
+            claimed = read_limited(self.folder / f"{study.hex}.{number}.numbers")
+        except FileNotFoundError:
+            return False
+        return claimed == _digest_of(numbers).encode()
 
     def forget(self, run: RunId, number: int | None = None) -> None:
         """Remove the secret keys of a run, or of one sum of it; what was summed stays known.
@@ -137,6 +151,10 @@ class SumKeys:
             write_new(path, value.encode())
         if read_limited(path) != value.encode():
             raise SumRepeatedError(thing=thing)
+
+
+def _digest_of(numbers: Numbers) -> Sha256:
+    return Sha256.of(numbers.astype("<i8").tobytes())
 
 
 def _stem(session: Session) -> str:

@@ -6,9 +6,10 @@ training. The order is the promise here too: an entry in the book, which costs n
 says that this left, before a patient is touched; the gate; the kept reply; the audit line.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from torch import nn
 
 from clients.data.catalogue.store import cohort_digest
 from clients.data.cohort.choice import choose
@@ -16,13 +17,16 @@ from clients.data.cohort.load import Cases, load_cases
 from clients.data.people.lineage import Lineage
 from clients.disclosure import report_of
 from clients.evaluation import of_histogram
-from clients.evaluation_study.cases import trained_on, traits_of
+from clients.evaluation_study.cases import traits_of
 from clients.evaluation_study.counting import statistics_of, unseen_histogram
+from clients.evaluation_study.disjointness import Checked, left_out_of, said_of
+from clients.evaluation_study.explained import Explained
+from clients.evaluation_study.explaining import chosen, explain
 from clients.evaluation_study.kept import SUMS
 from clients.evaluation_study.leaving import SumDeparture, release_sum
 from clients.evaluation_study.predictions import KeptPredictions, Predictions
 from clients.evaluation_study.scoring import score
-from clients.gate import Departure, release
+from clients.gate import DISJOINTNESS, Departure, release
 from clients.heads import Heads
 from clients.home import NodeHome
 from clients.one_answer import OneAnswer
@@ -30,7 +34,7 @@ from clients.standing import Standing
 from clients.sum_keys import SumKeys
 from clients.sum_peers import pinned_of
 from federation import provenance
-from federation.domain.evaluation_plan import EvaluationPlan, Step
+from federation.domain.evaluation_plan import EvaluationPlan, Explaining, Step
 from federation.domain.ids import SiteId
 from federation.domain.recipe import Task as RecipeTask
 from federation.errors.approval import PolicyPatientsError
@@ -50,6 +54,9 @@ NOT_PREPARED = Text(
 )
 NO_SCORES = Text(en="its recipe gives no score of a case", zh="其配方不產生個案分數")
 NO_KEYS = Text(en="a step that sums nothing came with keys", zh="不需加總的步驟卻附有金鑰")
+
+RANDOM = 1_000_003
+"""Added to a study's seed for the weights that nobody trained; any number but 0 would do."""
 
 Told = Callable[[int, int], None]
 Note = Callable[[str], None]
@@ -92,7 +99,7 @@ class EvaluationStudy:
             As the cohort, the gate and the sum.
         """
         step = self._step(one, standing, plan)
-        with _entered(one):
+        with one.entered():
             if step.is_sum:
                 return self._sum(one, standing, plan, step)
             return self._prepare(one, standing, plan, step)
@@ -123,8 +130,12 @@ class EvaluationStudy:
         loss = float(found.scored.losses[unseen].mean())
         figures = of_histogram(histogram, patients=histogram.patients, loss=loss)
         key = self._keys.offer(_session(one, step), site=self._site, signer=self.signer)
+        digest = standing.study.digest
+        apart = said_of(found.checked, found.keys.tolist(), found.members, study=digest)
         report = {**report_of(figures), **self._digests(standing), "sum_key": key}
-        return one.leave(release(self._departure(one, standing, report, key), signer=self.signer))
+        departure = self._departure(one, standing, {**report, DISJOINTNESS: apart}, key)
+        departure = replace(departure, disjointness=apart)
+        return one.leave(release(departure, signer=self.signer))
 
     def _predictions(
         self, one: OneAnswer, standing: Standing, plan: EvaluationPlan, step: Step
@@ -135,7 +146,8 @@ class EvaluationStudy:
         if found is None:
             found = self._scored(one, standing, plan, step)
             self.note(str(kept.keep(step.number, found)))
-        return found if kept.row(step.number) is not None else self._present(found, standing)
+        frozen = self._frozen(standing, step) is not None
+        return found if frozen else self._present(found, standing)
 
     def _present(self, found: Predictions, standing: Standing) -> Predictions:
         """Leave out who opted out, or whose images were withdrawn, since they were scored."""
@@ -151,11 +163,34 @@ class EvaluationStudy:
         standing.check_update(flat.manifest_of(module))
         flat.load_flat(module, one.task.model)
         cases = self._cases(standing)
-        members = trained_on(self.home, self.lineage, step.version, cases.keys)
+        left_out = left_out_of(self.home, self.lineage, step.version)
         scored = score(
             module, cases.arrays, corruptions=plan.corruptions, seed=study.seed, told=self.told
         )
-        return Predictions.of(cases.keys, members, traits_of(self.home, cases, plan.slices), scored)
+        members = left_out.among(cases.keys)
+        checked = Checked.of(left_out, study=study.digest)
+        traits = traits_of(self.home, cases, plan.slices)
+        found = Predictions.of(cases.keys, members, traits, scored, checked)
+        if plan.explainability is None:
+            return found
+        explained = self._explained(module, cases, found, standing, plan.explainability)
+        return replace(found, explained=explained)
+
+    def _explained(
+        self,
+        module: nn.Module,
+        cases: Cases,
+        found: Predictions,
+        standing: Standing,
+        settings: Explaining,
+    ) -> Explained:
+        """Explain a few of those the version never saw; the random network is no earlier one."""
+        seed = standing.study.seed
+        patients = chosen(cases.keys, found.members, seed=seed, most=settings.cases)
+        random = networks.build(standing.recipe, seed=seed + RANDOM)
+        return explain(
+            module, random, cases.arrays, patients, settings=settings, seed=seed, told=self.told
+        )
 
     def _cases(self, standing: Standing) -> Cases:
         study, permitted = standing.study, standing.data.only
@@ -168,7 +203,7 @@ class EvaluationStudy:
         digests = self._digests(standing)
         departure = SumDeparture(
             study=standing.study,
-            plan=plan,
+            layout=layout_of(plan, step.prepared),
             run=one.task.run,
             round=one.task.round,
             site=self._site,
@@ -182,24 +217,43 @@ class EvaluationStudy:
             is_approved=self.is_approved,
             heads=self.heads(),
         )
-        return one.leave(release_sum(departure, signer=self.signer))
+        reply = one.leave(release_sum(departure, signer=self.signer))
+        self._keys.forget(one.task.run, step.prepared)
+        return reply
 
     def _row(self, standing: Standing, plan: EvaluationPlan, step: Step) -> Counts:
         """Return the counts of a version: those that this study's first sum was made of."""
-        kept = KeptPredictions.of(self.home, standing.study)
-        frozen = kept.row(step.prepared)
+        frozen = self._frozen(standing, step)
         if frozen is not None:
             return frozen
-        found = kept.read(step.prepared)
+        first = self._kept(standing, 1) if plan.paired and step.prepared > 1 else None
+        found = self._kept(standing, step.prepared)
+        counted = statistics_of(found, plan, seed=standing.study.seed, first=first)
+        return layout_of(plan, step.prepared).row(counted)
+
+    def _kept(self, standing: Standing, place: int) -> Predictions:
+        """Return the kept predictions of a version, without who is gone since."""
+        found = KeptPredictions.of(self.home, standing.study).read(place)
         if found is None:
             raise EvaluationStepError(study=standing.study.id, why=NOT_PREPARED)
-        counted = statistics_of(self._present(found, standing), plan)
-        return layout_of(plan).row(counted)
+        return self._present(found, standing)
+
+    def _frozen(self, standing: Standing, step: Step) -> Counts | None:
+        """Return the counts of a version that a sum was begun with; None before that.
+
+        They are kept before they are masked, and bind once the masks were given out: a
+        sum that was refused binds nothing, and one that died half-way finds its counts.
+        """
+        row = KeptPredictions.of(self.home, standing.study).row(step.prepared)
+        study = standing.study.digest
+        if row is None or not self._keys.is_claimed(row, study=study, number=step.prepared):
+            return None
+        return row
 
     def _masked(
         self, row: Counts, one: OneAnswer, standing: Standing, plan: EvaluationPlan, step: Step
     ) -> Masked:
-        KeptPredictions.of(self.home, standing.study).freeze(step.prepared, row)
+        KeptPredictions.of(self.home, standing.study).keep_row(step.prepared, row)
         return self._keys.mask(
             row,
             session=_session(one, step),
@@ -207,7 +261,7 @@ class EvaluationStudy:
             envelopes=one.task.keys,
             pinned=pinned_of(plan.peers),
             rule=standing.policy.peer_rule(),
-            cells=layout_of(plan).cells,
+            cells=layout_of(plan, step.prepared).cells,
         )
 
     # -- parts ------------------------------------------------------------------------------
@@ -252,16 +306,3 @@ class EvaluationStudy:
 def _session(one: OneAnswer, step: Step) -> Session:
     task = one.task
     return Session(task.study, task.study_digest, task.run, step.prepared)
-
-
-@contextmanager
-def _entered(one: OneAnswer) -> Iterator[None]:
-    """Enter the step in the book, without cost; void the entry if nothing left."""
-    if one.charge is not None:
-        one.books.open_book(one.charge.dataset, at=one.now())
-    one.reserve()
-    try:
-        yield
-    except Exception:
-        one.give_up(nothing_left=True)
-        raise

@@ -1,8 +1,7 @@
-"""Who is scored: the approved patients, without those who opted out, told from those trained on.
+"""What slices need of the patients that are scored: sex, age and scanner of each.
 
-A version may only be judged by patients that it never saw. This hospital's own book of
-lineage says who was in the run that trained it; where the register says that this
-hospital took part and the book knows nothing of the run, nothing is scored.
+Who is scored are the approved patients, without those who opted out; `disjointness` tells
+them from those that a version was trained on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +15,8 @@ from clients.data.catalogue.cards import age_band
 from clients.data.catalogue.store import Catalogue
 from clients.data.catalogue.tables import years_of
 from clients.data.cohort.load import Cases
-from clients.data.people.lineage import Lineage
 from clients.home import NodeHome
-from federation.domain.evaluation_plan import EvaluatedVersion, Slices
-from federation.errors.evaluating import DisjointnessError
+from federation.domain.evaluation_plan import Slices
 
 NO_SLICE = -1
 SEX, AGE_BAND, SCANNER = "sex", "age-band", "scanner"
@@ -40,22 +37,6 @@ class Traits:
 
     values: NDArray[np.int64]
     ages: NDArray[np.float64]
-
-
-def trained_on(
-    home: NodeHome, lineage: Lineage, version: EvaluatedVersion, keys: Sequence[str]
-) -> NDArray[np.bool_]:
-    """Return which patients the version was trained on here.
-
-    Raises
-    ------
-    DisjointnessError
-        If this hospital took part in that run and does not know with whom.
-    """
-    members = lineage.members(version.run)
-    if not members and home.settings().site in version.trained_at:
-        raise DisjointnessError(entry=version.entry, run=version.run)
-    return np.array([key in members for key in keys], dtype=bool)
 
 
 def traits_of(home: NodeHome, cases: Cases, slices: Sequence[Slices]) -> Traits:

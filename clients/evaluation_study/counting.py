@@ -5,10 +5,18 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from clients.evaluation_study.drawing import CALIBRATION, draw
 from clients.evaluation_study.predictions import Predictions
-from federation.domain.evaluation_plan import SEVERITIES, EvaluationPlan, Family
+from federation.domain.evaluation_plan import (
+    SEVERITIES,
+    Conformal,
+    EvaluationPlan,
+    Family,
+    Pairing,
+)
 from federation.evaluation.drift import BinCounts
 from federation.evaluation.membership import loss_histogram
+from federation.evaluation.paired import JointHistogram
 from federation.evaluation.scores import GRID, ScoreHistogram
 from federation.evaluation.sliced import SlicedScores
 from federation.wire.statistics import BINS, DRIFT_EDGES, SiteStatistics
@@ -16,8 +24,18 @@ from federation.wire.statistics import BINS, DRIFT_EDGES, SiteStatistics
 Mask = NDArray[np.bool_]
 
 
-def statistics_of(found: Predictions, plan: EvaluationPlan) -> SiteStatistics:
-    """Return the counts of a site for one version."""
+def statistics_of(
+    found: Predictions, plan: EvaluationPlan, *, seed: int, first: Predictions | None = None
+) -> SiteStatistics:
+    """Return the counts of a site for one version.
+
+    Parameters
+    ----------
+    seed
+        Of the study: it splits patients into those that calibrate and those that test.
+    first
+        What the first version said of the same cohort; None for the first itself.
+    """
     unseen = ~found.members[found.scored.patient]
     return SiteStatistics(
         scores=_sliced(found, plan, unseen),
@@ -30,6 +48,9 @@ def statistics_of(found: Predictions, plan: EvaluationPlan) -> SiteStatistics:
         },
         closeness=_closeness(found, unseen) if plan.asks(Family.PRIVACY) else None,
         drift=_drift(found, unseen) if plan.asks(Family.DRIFT) else {},
+        tested=_tested(found, plan, unseen, plan.uncertainty, seed) if plan.uncertainty else None,
+        joint=_joint(found, first, plan.paired) if plan.paired and first is not None else None,
+        explained=found.explained.moments() if plan.explainability else {},
     )
 
 
@@ -47,6 +68,43 @@ def _sliced(found: Predictions, plan: EvaluationPlan, unseen: Mask) -> SlicedSco
         for place, value in enumerate(family.values)
     }
     return SlicedScores.of(one.bins[unseen, 0], one.truths[unseen], masks, bin_count=BINS)
+
+
+def _tested(
+    found: Predictions, plan: EvaluationPlan, unseen: Mask, split: Conformal, seed: int
+) -> SlicedScores:
+    """Return the histograms of the cases that do not calibrate the threshold."""
+    keys = found.keys.tolist()
+    drawn = np.array([draw(seed, CALIBRATION, key) >= split.calibration for key in keys], bool)
+    return _sliced(found, plan, unseen & drawn[found.scored.patient])
+
+
+def _joint(found: Predictions, first: Predictions, grid: Pairing) -> JointHistogram:
+    """Return this version's scores by those of the first, of cases that neither was trained on."""
+    ours, theirs = _unseen(found), _unseen(first)
+    _, one, two = np.intersect1d(_names(found)[ours], _names(first)[theirs], return_indices=True)
+    mine, other = ours[one], theirs[two]
+    return JointHistogram.of_bins(
+        _coarser(found.scored.bins[mine, 0], grid.steps),
+        _coarser(first.scored.bins[other, 0], grid.steps),
+        found.scored.truths[mine],
+        (grid.steps + 1, grid.steps + 1),
+    )
+
+
+def _unseen(found: Predictions) -> NDArray[np.int64]:
+    return np.flatnonzero(~found.members[found.scored.patient])
+
+
+def _names(found: Predictions) -> NDArray[np.str_]:
+    """Return a name for every case: its patient, and whether it has the finding."""
+    kinds = np.where(found.scored.truths, "+", "-")
+    return np.char.add(kinds, found.keys[found.scored.patient])
+
+
+def _coarser(bins: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+    """Return bins of 1/1000 on the grid 1/steps, halves to even."""
+    return np.rint(bins * steps / GRID).astype(np.int64)
 
 
 def _histogram(found: Predictions, column: int, cases: Mask) -> ScoreHistogram:

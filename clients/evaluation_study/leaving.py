@@ -8,12 +8,12 @@ a part, and by one digest over which sites and keys the sum is.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from clients.gate import digest_of_array
+from clients.gate import SUM_KEY, digest_of_array
 from clients.heads import Heads
-from federation.domain.evaluation_plan import EvaluationPlan
 from federation.domain.ids import RunId, Sha256, SiteId
 from federation.domain.study import Study
 from federation.errors.ledger import GateRefusedError
@@ -23,7 +23,20 @@ from federation.evidence.statements import PredicateType, Statement, Subject
 from federation.secure_sum import Masked
 from federation.wire.evaluation_plan import FEWEST_PEERS
 from federation.wire.messages import Reply
-from federation.wire.statistics import MOST_CASES, FloatRow, as_floats, layout_of
+from federation.wire.statistics import FloatRow, as_floats
+
+
+class RowForm(Protocol):
+    """What an approved protocol asks for in one sum: so many whole numbers, within bounds."""
+
+    @property
+    def size(self) -> int:
+        """Return how many numbers a row has."""
+        ...
+
+    def is_within(self, row: Counts) -> bool:
+        """Say whether every number of a row is within its bounds."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +45,24 @@ class SumDeparture:
 
     Parameters
     ----------
+    layout
+        The length and bounds of the numbers that the approved protocol asks for.
     digests
         Content ids of the data and the code, for the report.
     row
-        The counts in the clear, int64.
+        The numbers in the clear, int64.
     sites
         How many sites the sum is of; the policy wants at least `fewest`.
     mask
         Adds the pairwise masks; refuses what the sum's own rules refuse.
     is_reserved, is_approved
         Ask the ledger and the approvals again, at the moment of leaving.
+    next_key
+        This node's signed key for the sum after this one, where the protocol has one.
     """
 
     study: Study
-    plan: EvaluationPlan
+    layout: RowForm
     run: RunId
     round: int
     site: SiteId
@@ -58,17 +75,18 @@ class SumDeparture:
     is_reserved: Callable[[], bool]
     is_approved: Callable[[], bool]
     heads: Heads
+    next_key: str | None = None
 
 
 def has_the_declared_counts_only(departure: SumDeparture) -> bool:
     """Say whether the row is exactly what the approved protocol asks for, and whole numbers."""
     row = departure.row
-    return row.dtype == np.int64 and row.shape == (layout_of(departure.plan).size,)
+    return row.dtype == np.int64 and row.shape == (departure.layout.size,)
 
 
 def has_counts_within_their_bound(departure: SumDeparture) -> bool:
-    """Say whether every count could be one of a hospital's cases."""
-    return bool((departure.row >= 0).all() and (departure.row <= MOST_CASES).all())
+    """Say whether every count could be one of a hospital's cases, every sum one of theirs."""
+    return departure.layout.is_within(departure.row)
 
 
 def is_of_enough_sites(departure: SumDeparture) -> bool:
@@ -115,6 +133,7 @@ def release_sum(departure: SumDeparture, *, signer: Signer) -> Reply:
         "metrics": [],
         "refused": None,
         "sum_of": str(masked.transcript),
+        **({} if departure.next_key is None else {SUM_KEY: departure.next_key}),
     }
     return Reply(row, report, sign_dsse(_statement(departure, report, row), signer))
 

@@ -10,7 +10,7 @@ audit log holds their digest.
 import io
 import zipfile
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,17 +18,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clients.evaluation_study.cases import Traits
+from clients.evaluation_study.disjointness import Checked
+from clients.evaluation_study.explained import NOBODY, Explained
 from clients.evaluation_study.kept import place_of
 from clients.evaluation_study.scoring import Scored
 from clients.home import NodeHome
-from federation.domain.ids import Sha256
+from federation.domain.ids import RunId, Sha256
 from federation.domain.study import Study
 from federation.errors.core import InvalidIdError
 from federation.evaluation.sums import Counts
 from federation.storage import write_atomic
 
 MOST_BYTES = 2**31
-_FIELDS = ("keys", "members", "values", "ages", "patient", "truths", "bins", "losses")
+_FIELDS = (
+    "keys", "members", "checked", "values", "ages", "explained", "checks",
+    "patient", "truths", "bins", "losses",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,20 +41,24 @@ class Predictions:
     """What one version said of every case here, and what slices need of the patients.
 
     `keys` are pseudonyms, `members` says whom the version was trained on, both in the
-    order of the patients.
+    order of the patients; `checked` how that was found out. `explained` are the checks of
+    the explanations of a few.
     """
 
     keys: NDArray[np.str_]
     members: NDArray[np.bool_]
     traits: Traits
     scored: Scored
+    checked: Checked
+    explained: Explained = NOBODY
 
     @classmethod
     def of(
-        cls, keys: Sequence[str], members: NDArray[np.bool_], traits: Traits, scored: Scored
-    ) -> Self:
+        cls, keys: Sequence[str], members: NDArray[np.bool_], traits: Traits, scored: Scored,
+        checked: Checked,
+    ) -> Self:  # fmt: skip
         """Return the predictions of patients with these pseudonyms."""
-        return cls(np.array(keys, dtype=np.str_), members, traits, scored)
+        return cls(np.array(keys, dtype=np.str_), members, traits, scored, checked)
 
     def without(self, people: Collection[str]) -> "Predictions":
         """Return the predictions without the cases of some people."""
@@ -57,7 +66,7 @@ class Predictions:
         kept = ~gone[self.scored.patient]
         one = self.scored
         scored = Scored(one.patient[kept], one.truths[kept], one.bins[kept], one.losses[kept])
-        return Predictions(self.keys, self.members, self.traits, scored)
+        return replace(self, scored=scored, explained=self.explained.of_patients(~gone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +106,15 @@ class KeptPredictions:
         return _of(content) if Sha256.of(content) == digest else None
 
     def row(self, number: int) -> Counts | None:
-        """Return the counts that were first made of a round's predictions; None before that."""
+        """Return the counts that were last offered for a round's sum; None before that."""
         try:
             row: Counts = np.load(self._row(number), allow_pickle=False)
         except (OSError, ValueError):
             return None
         return row
 
-    def freeze(self, number: int, row: Counts) -> None:
-        """Keep the counts of a round: from now on they are what a sum is made of."""
+    def keep_row(self, number: int, row: Counts) -> None:
+        """Keep the counts of a round before they are masked; only a sum that took them binds."""
         buffer = io.BytesIO()
         np.save(buffer, row, allow_pickle=False)
         write_atomic(self._row(number), buffer.getvalue(), mode=0o600)
@@ -122,7 +131,9 @@ class KeptPredictions:
 
 def _bytes(found: Predictions) -> bytes:
     one, traits = found.scored, found.traits
-    arrays = (found.keys, found.members, traits.values, traits.ages,
+    checked = np.array([found.checked.trained, *found.checked.runs], dtype=np.str_)
+    arrays = (found.keys, found.members, checked, traits.values, traits.ages,
+              found.explained.patient, found.explained.checks,
               one.patient, one.truths, one.bins, one.losses)  # fmt: skip
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -135,5 +146,7 @@ def _bytes(found: Predictions) -> bytes:
 
 def _of(content: bytes) -> Predictions:
     with np.load(io.BytesIO(content), allow_pickle=False) as parts:
-        keys, members, values, ages, *scored = (parts[name] for name in _FIELDS)
-    return Predictions(keys, members, Traits(values, ages), Scored(*scored))
+        keys, members, said, values, ages, *rest = (parts[name] for name in _FIELDS)
+    checked = Checked(tuple(RunId(str(one)) for one in said[1:]), Sha256(str(said[0])))
+    explained, scored = Explained(*rest[:2]), Scored(*rest[2:])
+    return Predictions(keys, members, Traits(values, ages), scored, checked, explained)

@@ -26,6 +26,9 @@ class Family(Enum):
     ROBUSTNESS = "robustness"
     DRIFT = "drift"
     PRIVACY = "privacy"
+    PAIRED = "paired"
+    UNCERTAINTY = "uncertainty"
+    EXPLAINABILITY = "explainability"
 
 
 class Corruption(Enum):
@@ -88,6 +91,52 @@ class Slices:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairing:
+    """How every later version is compared with the first, on the same patients.
+
+    Parameters
+    ----------
+    steps
+        Both scores of a case are counted together on the grid 1/steps; a whole part of
+        1000, so that the coarser score follows from the one on the grid 1/1000.
+    """
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conformal:
+    """What split conformal prediction promises, and how patients are split for it.
+
+    Parameters
+    ----------
+    alpha
+        How many new cases may lie outside their prediction set.
+    calibration
+        The share of patients that finds the threshold; the others test it.
+    """
+
+    alpha: float
+    calibration: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explaining:
+    """How much of its time a hospital spends on explanations.
+
+    Parameters
+    ----------
+    cases
+        Patients that are explained at each hospital, at most.
+    steps
+        Points of the path along which gradients are added up.
+    """
+
+    cases: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """A site that may be in the sum, and its node's key: Ed25519, 64 hexadecimal digits.
 
@@ -111,6 +160,8 @@ class EvaluationPlan:
         k of the cell rule, 10 to 20.
     risk, policy
         The risk class, and the SHA-256 (64 hex) of the thresholds that decide.
+    paired, uncertainty, explainability
+        What their families need; None where a family is not asked for.
     """
 
     versions: tuple[EvaluatedVersion, ...]
@@ -124,6 +175,9 @@ class EvaluationPlan:
     risk: str
     policy: str
     peers: tuple[Peer, ...]
+    paired: Pairing | None = None
+    uncertainty: Conformal | None = None
+    explainability: Explaining | None = None
 
     def asks(self, family: Family) -> bool:
         """Say whether figures of this family are asked for."""
@@ -155,3 +209,8 @@ class Step:
     def is_sum(self) -> bool:
         """Say whether the sum is asked; else the version is prepared."""
         return self.number != self.prepared
+
+    @property
+    def key_for(self) -> int | None:
+        """Return for which sum the reply brings a key, by the round that gives it."""
+        return None if self.is_sum else self.number

@@ -5,15 +5,19 @@ thresholds inside (0, 1), lists bounded, each version and slice there once.
 """
 
 import re
+from dataclasses import asdict
 from itertools import pairwise
 
 from federation.domain.evaluation_plan import (
     EDITION,
     Comparison,
+    Conformal,
     Corruption,
     EvaluatedVersion,
     EvaluationPlan,
+    Explaining,
     Family,
+    Pairing,
     Peer,
     Slices,
 )
@@ -35,6 +39,13 @@ RISKS = ("high", "medium", "low")
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._+/-]{0,58}[A-Za-z0-9+])?")
 SLICED_BY = ("sex", "age-band", "scanner")
 """What a hospital's catalogue knows of its patients."""
+FINEST = 1000
+"""Scores are rounded to 1/1000; a coarser grid is a whole part of it."""
+PAIRED_STEPS = (10, FINEST)
+ALPHAS = (0.01, 0.5)
+CALIBRATION = (0.1, 0.9)
+EXPLAINED_CASES = (10, 500)
+PATH_STEPS = (8, 256)
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -44,7 +55,7 @@ def protocol_digest(plan: EvaluationPlan) -> Sha256:
 
 
 def plan_as_json(plan: EvaluationPlan) -> Json:
-    """Return a protocol as plain JSON."""
+    """Return a protocol as plain JSON; what is not asked for has no key."""
     return {
         "edition": EDITION,
         "versions": [_version_json(one) for one in plan.versions],
@@ -61,6 +72,7 @@ def plan_as_json(plan: EvaluationPlan) -> Json:
         "risk": plan.risk,
         "policy": plan.policy,
         "peers": {str(one.site): one.node_key for one in plan.peers},
+        **_settings_json(plan),
     }
 
 
@@ -89,6 +101,9 @@ def plan_from_json(raw: object) -> EvaluationPlan:
         risk=_one_of(raw["risk"], RISKS),
         policy=_fits(raw["policy"], _HEX),
         peers=_peers(raw["peers"]),
+        paired=_pairing(raw.get(Family.PAIRED.value)),
+        uncertainty=_conformal(raw.get(Family.UNCERTAINTY.value)),
+        explainability=_explaining(raw.get(Family.EXPLAINABILITY.value)),
     )
     _check(plan)
     return plan
@@ -109,6 +124,61 @@ def _check(plan: EvaluationPlan) -> None:
         raise ValueError("fairness needs slices")
     if plan.asks(Family.NET_BENEFIT) and not plan.decision_thresholds:
         raise ValueError("net benefit needs decision thresholds")
+    for family, settings in _settings(plan).items():
+        if plan.asks(family) != (settings is not None):
+            raise ValueError("a family and its settings belong together")
+    if plan.asks(Family.PAIRED) and (len(entries) < 2 or not plan.asks(Family.DISCRIMINATION)):
+        raise ValueError("a paired comparison needs two versions, and their discrimination")
+
+
+def _settings(plan: EvaluationPlan) -> dict[Family, Pairing | Conformal | Explaining | None]:
+    """Return the settings of the families that have any."""
+    return {
+        Family.PAIRED: plan.paired,
+        Family.UNCERTAINTY: plan.uncertainty,
+        Family.EXPLAINABILITY: plan.explainability,
+    }
+
+
+def _settings_json(plan: EvaluationPlan) -> Json:
+    said = _settings(plan).items()
+    return {family.value: asdict(one) for family, one in said if one is not None}
+
+
+def _pairing(raw: object) -> Pairing | None:
+    if raw is None:
+        return None
+    steps = _between(_only(raw, "steps")["steps"], *PAIRED_STEPS)
+    if FINEST % steps:
+        raise ValueError("a whole part of the grid was expected")
+    return Pairing(steps)
+
+
+def _conformal(raw: object) -> Conformal | None:
+    if raw is None:
+        return None
+    said = _only(raw, "alpha", "calibration")
+    alpha, calibration = _probability(said["alpha"]), _probability(said["calibration"])
+    for value, (low, high) in ((alpha, ALPHAS), (calibration, CALIBRATION)):
+        if not low <= value <= high:
+            raise ValueError("a number in its range was expected")
+    return Conformal(alpha, calibration)
+
+
+def _explaining(raw: object) -> Explaining | None:
+    if raw is None:
+        return None
+    said = _only(raw, "cases", "steps")
+    return Explaining(
+        _between(said["cases"], *EXPLAINED_CASES), _between(said["steps"], *PATH_STEPS)
+    )
+
+
+def _only(raw: object, *names: str) -> Json:
+    """Return an object that has these fields and no other."""
+    if not isinstance(raw, dict) or set(raw) != set(names):
+        raise TypeError("an object of the known fields was expected")
+    return raw
 
 
 def _version_json(one: EvaluatedVersion) -> Json:

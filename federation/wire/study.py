@@ -8,6 +8,7 @@ printable line, because staff read them in a terminal and decide by what they se
 from datetime import datetime
 
 from federation.domain.ids import Sha256, SiteId, StudyId
+from federation.domain.outcome_plan import OutcomePlan
 from federation.domain.study import (
     CentralPlan,
     CountsPlan,
@@ -19,7 +20,8 @@ from federation.domain.study import (
 )
 from federation.errors.core import InvalidValueError, UnreadableRecordError
 from federation.evidence.canonical import digest_of
-from federation.wire.evaluation_plan import FEWEST_PEERS, plan_as_json, plan_from_json
+from federation.wire import evaluation_plan, outcome_plan
+from federation.wire.evaluation_plan import FEWEST_PEERS
 
 Json = dict[str, object]
 
@@ -39,6 +41,16 @@ def study_as_json(study: Study) -> Json:
 def digest_of_study(study: Study) -> Sha256:
     """Return the content id over every field but `digest`."""
     return digest_of(_body(study))
+
+
+def protocol_of(study: Study) -> Sha256 | None:
+    """Return the content id of the protocol of a study that trains nothing; None for training."""
+    plan = study.protocol
+    if plan is None:
+        return None
+    if isinstance(plan, OutcomePlan):
+        return outcome_plan.protocol_digest(plan)
+    return evaluation_plan.protocol_digest(plan)
 
 
 def study_from_json(raw: object) -> Study:
@@ -62,7 +74,7 @@ def study_from_json(raw: object) -> Study:
 
 
 def _body(study: Study) -> Json:
-    """Return every field but the digest; a study that trains has no key `evaluation`."""
+    """Return every field but the digest; a study that trains has no key of a protocol."""
     training, privacy = study.training, study.privacy
     body: Json = {
         "id": str(study.id),
@@ -87,7 +99,9 @@ def _body(study: Study) -> Json:
         "expires": study.expires,
     }
     if study.evaluation is not None:
-        body["evaluation"] = plan_as_json(study.evaluation)
+        body["evaluation"] = evaluation_plan.plan_as_json(study.evaluation)
+    if study.outcomes is not None:
+        body["outcomes"] = outcome_plan.plan_as_json(study.outcomes)
     return body
 
 
@@ -135,17 +149,22 @@ def _study(raw: Json) -> Study:
         seed=_int(raw["seed"]),
         expires=_instant(raw["expires"]),
         digest=Sha256(str(raw["digest"])),
-        evaluation=plan_from_json(raw["evaluation"]) if "evaluation" in raw else None,
+        evaluation=(
+            evaluation_plan.plan_from_json(raw["evaluation"]) if "evaluation" in raw else None
+        ),
+        outcomes=outcome_plan.plan_from_json(raw["outcomes"]) if "outcomes" in raw else None,
     )
-    _check_evaluation(study)
+    _check_protocol(study)
     return study
 
 
-def _check_evaluation(study: Study) -> None:
+def _check_protocol(study: Study) -> None:
     """Refuse a study that trains and evaluates, or whose sum would have too few sites."""
-    plan = study.evaluation
+    plan = study.protocol
     if plan is None:
         return
+    if study.outcomes is not None and study.evaluation is not None:
+        raise ValueError("a study evaluates, or looks at outcomes")
     if study.training != no_training(plan.rounds) or study.privacy is not None:
         raise ValueError("a study that evaluates trains nothing")
     if {one.site for one in plan.peers} != set(study.sites) or study.quorum < FEWEST_PEERS:

@@ -7,7 +7,7 @@ it would arrive over the wire, and `Channel` brings proposals and decisions.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from clients.decide import approve_study, desk_of
 from clients.home import NodeHome
 from clients.proposals import take_proposal
 from federation.coordinator.home import CentreHome
+from federation.domain.evaluation_plan import Explaining
 from federation.domain.ids import SiteId
 from federation.domain.study import Study
 from federation.errors.base import PlatformError
@@ -37,6 +38,7 @@ from federation.server_app.rounds import RoundOrder, RoundOutcome, SiteReply
 from federation.server_app.superlink import RegisteredSite
 from federation.wire.flower import pack_reply, pack_task, unpack_reply, unpack_task
 from federation.wire.messages import Refused, Reply, Task
+from federation.wire.study import digest_of_study
 from tests.operations.fakes import FakeAdmin, FakeDriver, FakeFlower, Fuse, steps
 from tests.scenarios.homes import SITES, Homes, make_homes, study_text
 
@@ -172,20 +174,28 @@ def trained_homes(folder: Path) -> tuple[Homes, str]:
 
 
 @contextmanager
-def in_process(homes: Homes) -> Iterator[Federation]:
+def in_process(homes: Homes, *, channel: "type[Channel] | None" = None) -> Iterator[Federation]:
     """Give a federation over homes; Flower and the channel are replaced while inside."""
     centre = CentreHome.open(homes.centre)
     nodes = {site: NodeHome.open(homes.node(site)) for site in SITES}
     hospitals = Hospitals(nodes, study=None)  # type: ignore[arg-type]
     hospitals.artefact = lambda digest: centre.artefacts / digest.hex[:2] / digest.hex  # type: ignore[attr-defined]
-    channel = Channel(nodes)
+    brings = (channel or Channel)(nodes)
     FakeDriver.flower = hospitals
     online = {site: RegisteredSite(site, at, True) for at, site in enumerate(SITES, 1)}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(link, "RoundDriver", Driver)
         patched.setattr(link, "list_nodes", lambda _, keys: {site: online[site] for site in keys})
-        patched.setattr(launch, "AdminClient", lambda _: channel)
-        yield Federation(centre, nodes, hospitals, channel)
+        patched.setattr(launch, "AdminClient", lambda _: brings)
+        yield Federation(centre, nodes, hospitals, brings)
+
+
+def lighter(study: Study) -> Study:
+    """Return a study that evaluates with short explanations, so that a test waits less."""
+    assert study.evaluation is not None
+    plan = replace(study.evaluation, explainability=Explaining(cases=12, steps=8))
+    shorter = replace(study, evaluation=plan)
+    return replace(shorter, digest=digest_of_study(shorter))
 
 
 def in_a_month() -> datetime:

@@ -16,20 +16,23 @@ from federation.domain.evaluation_plan import EvaluationPlan, Family
 from federation.domain.ids import Sha256, SiteId
 from federation.errors.ledger import SmallGroupError
 from federation.errors.privacy import SingleClassError
+from federation.evaluation.drift import jensen_shannon
 from federation.evaluation.policy import Verdict, default_policy
 from federation.evidence.canonical import canonical
 from federation.operations.campaign.summing import SumFound
 from federation.operations.evaluations.concluding import (
     Found,
     Ran,
+    SiteFigure,
     conclude,
     figure_of,
+    heterogeneity_of,
     matrix_of,
 )
 from federation.operations.evaluations.records import metrics_of, planned_bodies
 from federation.wire.statistics import layout_of
 from tests.builders import SITES
-from tests.evaluate.plans import VERSION, a_plan, an_evaluation
+from tests.evaluate.plans import ALL_OF_ONE, VERSION, a_plan, an_evaluation
 from tests.evaluate.test_statistics import joined, predictions
 
 SIZES = (400, 300, 200)
@@ -56,8 +59,8 @@ def hospitals(sizes: tuple[int, ...] = SIZES) -> list[Predictions]:
 def concluded(parts: list[Predictions], plan: EvaluationPlan | None = None) -> Found:
     """Return what a sum over these hospitals comes to."""
     plan = plan or a_plan()
-    layout = layout_of(plan)
-    total = np.sum([layout.row(statistics_of(one, plan)) for one in parts], axis=0)
+    layout = layout_of(plan, 1)
+    total = np.sum([layout.row(statistics_of(one, plan, seed=5)) for one in parts], axis=0)
     sites = [SiteId(f"site-{at}") for at in range(len(parts))]
     digests: Mapping[SiteId, Sha256] = {site: Sha256.of(site.encode()) for site in sites}
     found = SumFound(VERSION, layout.statistics(total), digests, Sha256.of(b"transcript"))
@@ -106,6 +109,32 @@ def test_heterogeneity_comes_from_what_the_hospitals_show_of_themselves() -> Non
 
     assert found is not None and found.sites == 3
     assert math.isfinite(found.i_squared)
+
+
+def test_hospitals_whose_figures_cannot_be_pooled_do_not_stop_a_conclusion() -> None:
+    figures = [
+        SiteFigure(SiteId(f"site-{at}"), 0.9, 0.8, 0.95, variance, None)
+        for at, variance in enumerate((1e-300, 1e-300, 0.0))
+    ]
+    assert heterogeneity_of(figures) is None
+
+
+def test_drift_is_measured_between_the_distributions_that_are_shown() -> None:
+    found = concluded(hospitals((80, 60, 50)))
+    assert found.beside.drift, "something of it may be shown"
+    for one in found.beside.drift:
+        assert one.distribution is not None
+        old, new = np.array(one.distribution.reference), np.array(one.distribution.now)
+        assert one.distances.ks == pytest.approx(np.abs(np.cumsum(old) - np.cumsum(new)).max())
+        assert one.distances.jensen_shannon == pytest.approx(jensen_shannon(old, new))
+
+
+def test_images_so_bad_that_a_version_says_the_same_of_all_are_a_finding() -> None:
+    parts = hospitals()
+    for one in parts:
+        one.scored.bins[:, -1] = 500
+    found = concluded(parts).beside.robustness[-1]
+    assert (found.aurocs[-1].value, found.relative[-1]) == (0.5, 1.0)
 
 
 def test_a_sum_of_one_class_alone_is_a_coded_refusal() -> None:
@@ -178,7 +207,7 @@ def test_the_matrix_has_a_row_for_each_version_and_a_column_for_each_hospital() 
     assert (found.versions, found.sites, found.values) == (["a", "b"], [site], [[None], [None]])
 
 
-@pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize("family", ALL_OF_ONE)
 def test_every_metric_of_a_record_holds_its_value(family: Family) -> None:
     for one in metrics_of(concluded(hospitals()), family):
         assert one["low"] <= one["value"] <= one["high"]  # type: ignore[operator]
@@ -188,7 +217,7 @@ def test_every_metric_of_a_record_holds_its_value(family: Family) -> None:
 def test_planned_records_name_the_protocol_and_no_result() -> None:
     bodies = dict(planned_bodies(an_evaluation(), default_policy(), runner="centre"))
 
-    assert len(bodies) == len(Family)
+    assert len(bodies) == len(ALL_OF_ONE)
     assert {one["protocol_hash"] for one in bodies.values()} == {
         bodies["eval-1.1.drift"]["protocol_hash"]
     }

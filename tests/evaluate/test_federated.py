@@ -42,7 +42,7 @@ from federation.wording import Language
 from registry.reports import evaluation_report
 from registry.reports.documents import read_evaluation
 from tests.control.builders import a_proposal
-from tests.evaluate.in_process import Federation, in_a_month
+from tests.evaluate.in_process import Federation, in_a_month, lighter
 from tests.operations.fakes import Fuse, Killed
 
 NOW = datetime.now(UTC)
@@ -52,7 +52,7 @@ APPROVER = Actor("lin", "validation-board", "VAL-A")
 
 def an_evaluation(fed: Federation, entry: str, name: str = "eval-1") -> Study:
     wanted = Wanted(StudyId(name), [entry], "chest-x-ray", in_a_month(), claims={entry: 0.7})
-    return plan_study(fed.centre, wanted)
+    return lighter(plan_study(fed.centre, wanted))
 
 
 def edited(study: Study, old: str, new: str) -> Study:
@@ -73,8 +73,9 @@ def pooled(fed: Federation, study: Study) -> Any:
     for node in fed.nodes.values():
         found = KeptPredictions.of(node, study).read(1)
         assert found is not None
-        rows.append(layout_of(study.evaluation).row(statistics_of(found, study.evaluation)))
-    total = layout_of(study.evaluation).statistics(np.sum(rows, axis=0))
+        counted = statistics_of(found, study.evaluation, seed=study.seed)
+        rows.append(layout_of(study.evaluation, 1).row(counted))
+    total = layout_of(study.evaluation, 1).statistics(np.sum(rows, axis=0))
     return assess({"all": total.scores}, plan_of(study)).as_json()
 
 

@@ -34,7 +34,7 @@ def shifted(numbers: Counts) -> Masked:
 def a_departure(**changes: Any) -> SumDeparture:
     departure = SumDeparture(
         study=an_evaluation(),
-        plan=a_plan(),
+        layout=layout_of(a_plan(), 1),
         run=RunId("eval-1.1"),
         round=2,
         site=SITES[0],
@@ -68,7 +68,7 @@ def test_what_leaves_is_masked_and_signed_with_what_it_is_a_part_of(signer: Sign
         expected=PredicateType.EVALUATION,
     )
 
-    assert len(sent) == layout_of(departure.plan).size + 1
+    assert len(sent) == departure.layout.size + 1
     assert np.array_equal(sent[:-1] - np.uint64(2**63), departure.row.view(np.uint64))
     assert digest_of_array(reply.update) in {one.digest for one in said.subjects}
     assert said.predicate["report"] == reply.report

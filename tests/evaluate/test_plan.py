@@ -5,14 +5,22 @@ from typing import Any
 
 import pytest
 
-from federation.domain.evaluation_plan import Corruption, EvaluationPlan, Family, Slices
+from federation.domain.evaluation_plan import (
+    Conformal,
+    Corruption,
+    EvaluationPlan,
+    Explaining,
+    Family,
+    Pairing,
+    Slices,
+)
 from federation.errors.core import UnreadableRecordError
 from federation.errors.evaluating import EvaluationPlanError
 from federation.operations.evaluations.plan_file import parse_plan, plan_text
-from federation.wire.evaluation_plan import plan_as_json, protocol_digest
+from federation.wire.evaluation_plan import plan_as_json, plan_from_json, protocol_digest
 from federation.wire.study import study_as_json, study_from_json
 from tests.builders import a_study
-from tests.evaluate.plans import VERSION, a_plan, an_evaluation
+from tests.evaluate.plans import VERSION, a_plan, a_plan_of_two, an_evaluation
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -59,11 +67,47 @@ def test_any_change_is_another_protocol_and_another_study(changed: dict[str, Any
         {"policy": "x"},
         {"slices": (Slices("postcode", ("100", "200"), "100"),)},
         {"slices": (Slices("sex", ("F", "M"), "O"),)},
+        {"paired": Pairing(100)},
+        {"families": tuple(Family), "paired": Pairing(100)},
+        {"uncertainty": None},
+        {"uncertainty": Conformal(0.6, 0.5)},
+        {"uncertainty": Conformal(0.1, 0.95)},
+        {"explainability": None},
+        {"explainability": Explaining(9, 32)},
+        {"explainability": Explaining(32, 4)},
     ],
 )
 def test_a_protocol_that_contradicts_itself_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(UnreadableRecordError):
         study_from_json(study_as_json(an_evaluation(a_plan(**changed))))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"paired": Pairing(300)},
+        {"paired": Pairing(2000)},
+        {"paired": None},
+        {"families": (Family.PAIRED,), "corruptions": ()},
+    ],
+)
+def test_a_pair_on_no_part_of_the_grid_or_without_discrimination_is_refused(
+    changed: dict[str, Any],
+) -> None:
+    with pytest.raises(UnreadableRecordError):
+        study_from_json(study_as_json(an_evaluation(a_plan_of_two(**changed))))
+
+
+@pytest.mark.parametrize("said", [{"steps": 100, "more": 1}, [100], {"steps": True}])
+def test_settings_of_a_family_are_read_strictly(said: object) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        plan_from_json({**plan_as_json(a_plan_of_two()), "paired": said})
+
+
+def test_a_protocol_without_the_newer_families_is_the_one_it_was_before_them() -> None:
+    older = a_plan(families=tuple(Family)[:8])
+
+    assert not {"paired", "uncertainty", "explainability"} & plan_as_json(older).keys()
 
 
 @pytest.mark.parametrize("peers", [a_plan().peers[:2], (*a_plan().peers[:2], a_plan().peers[1])])
@@ -91,8 +135,9 @@ def test_every_version_is_prepared_before_the_first_is_summed() -> None:
         plan.step(5)
 
 
-def test_a_plan_file_gives_back_the_study_it_was_written_from() -> None:
-    study = an_evaluation()
+@pytest.mark.parametrize("plan", [a_plan(), a_plan_of_two()])
+def test_a_plan_file_gives_back_the_study_it_was_written_from(plan: EvaluationPlan) -> None:
+    study = an_evaluation(plan)
 
     assert parse_plan(plan_text(study).encode(), now=NOW) == study
 
@@ -125,7 +170,7 @@ def test_bytes_that_are_no_toml_are_refused(content: bytes) -> None:
 
 
 def test_the_words_of_a_protocol_cover_all_its_fields() -> None:
-    plan: EvaluationPlan = a_plan()
+    plan: EvaluationPlan = a_plan_of_two()
 
     assert set(plan_as_json(plan)) == {*_fields(plan), "edition"}
 

@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 
 from clients.evaluation_study.cases import Traits
 from clients.evaluation_study.counting import statistics_of, unseen_histogram
+from clients.evaluation_study.disjointness import Checked
 from clients.evaluation_study.predictions import Predictions
 from clients.evaluation_study.scoring import Scored
 from federation.domain.evaluation_plan import SEVERITIES, EvaluationPlan, Family
+from federation.domain.ids import RunId, Sha256
 from federation.errors.evaluation import SummaryInvalidError
 from federation.evaluation.sliced import EVERYONE
 from federation.wire.statistics import SiteStatistics, as_floats, from_floats, layout_of
 from tests.evaluate.plans import a_plan
 
 COLUMNS = 1 + 2 * SEVERITIES
+CHECKED = Checked((RunId("cxr-2026.1"),), Sha256.of(b"whom it saw"))
 
 
 def predictions(patients: int, *, seed: int, members: float = 0.5) -> Predictions:
@@ -30,7 +33,7 @@ def predictions(patients: int, *, seed: int, members: float = 0.5) -> Prediction
     scored = Scored(
         np.arange(patients), rng.random(patients) < 0.4, bins, rng.exponential(0.5, patients)
     )
-    return Predictions.of(keys, trained, traits, scored)
+    return Predictions.of(keys, trained, traits, scored, CHECKED)
 
 
 def joined(parts: list[Predictions]) -> Predictions:
@@ -50,11 +53,12 @@ def joined(parts: list[Predictions]) -> Predictions:
             np.concatenate([one.bins for one in scored]),
             np.concatenate([one.losses for one in scored]),
         ),
+        CHECKED,
     )
 
 
 def row(found: Predictions, plan: EvaluationPlan) -> np.ndarray:
-    return layout_of(plan).row(statistics_of(found, plan))
+    return layout_of(plan, 1).row(statistics_of(found, plan, seed=5))
 
 
 @settings(max_examples=25, deadline=None)
@@ -72,9 +76,9 @@ def test_the_sum_of_hospitals_is_what_all_their_cases_together_give(
 
 def test_a_row_gives_back_the_statistics_it_was_made_of() -> None:
     plan = a_plan()
-    found = statistics_of(predictions(80, seed=1), plan)
+    found = statistics_of(predictions(80, seed=1), plan, seed=5)
 
-    read: SiteStatistics = layout_of(plan).statistics(layout_of(plan).row(found))
+    read: SiteStatistics = layout_of(plan, 1).statistics(layout_of(plan, 1).row(found))
 
     assert read.scores == found.scores
     assert read.corrupted == found.corrupted
@@ -84,7 +88,7 @@ def test_a_row_gives_back_the_statistics_it_was_made_of() -> None:
 
 def test_only_unseen_patients_are_scored_and_members_are_the_reference() -> None:
     found = predictions(40, seed=3, members=0.25)
-    counted = statistics_of(found, a_plan())
+    counted = statistics_of(found, a_plan(), seed=5)
     reference, now = counted.drift["score"]
 
     assert counted.scores.histogram(EVERYONE).patients == unseen_histogram(found).patients == 30
@@ -93,7 +97,7 @@ def test_only_unseen_patients_are_scored_and_members_are_the_reference() -> None
 
 
 def test_a_hospital_that_did_not_train_a_version_says_nothing_of_members_or_drift() -> None:
-    counted = statistics_of(predictions(40, seed=3, members=0.0), a_plan())
+    counted = statistics_of(predictions(40, seed=3, members=0.0), a_plan(), seed=5)
 
     assert counted.closeness is not None and counted.closeness.patients == 0
     assert all(int(one.cases.sum()) == 0 for pair in counted.drift.values() for one in pair)
@@ -107,10 +111,10 @@ def test_who_is_gone_since_is_in_no_count() -> None:
 
 def test_what_is_not_asked_for_takes_no_place() -> None:
     families = (Family.DISCRIMINATION,)
-    small = layout_of(a_plan(families=families, corruptions=(), slices=()))
+    small = layout_of(a_plan(families=families, corruptions=(), slices=()), 1)
 
     assert small.size == 2 * 1001 + 1
-    assert layout_of(a_plan()).size > 10 * small.size
+    assert layout_of(a_plan(), 1).size > 10 * small.size
 
 
 def test_floats_carry_numbers_modulo_two_to_the_64_without_loss() -> None:
@@ -128,8 +132,20 @@ def test_floats_that_carry_no_number_are_refused(bad: float) -> None:
         from_floats(floats)
 
 
+def test_worse_images_of_other_cases_are_refused() -> None:
+    plan = a_plan()
+    layout = layout_of(plan, 1)
+    good = row(predictions(30, seed=2), plan)
+    first = next(place for place, (name, _) in enumerate(layout._parts()) if name == "corrupted")
+    start = sum(size for _, size in list(layout._parts())[:first])
+    good[start] += 5
+
+    with pytest.raises(SummaryInvalidError, match="corrupted"):
+        layout.statistics(good)
+
+
 def test_counts_that_contradict_each_other_are_refused() -> None:
-    layout = layout_of(a_plan())
+    layout = layout_of(a_plan(), 1)
     good = row(predictions(30, seed=2), a_plan())
     wrong = good.copy()
     wrong[0] += 1  # a case that no slice has in its overlaps

@@ -5,17 +5,25 @@ more than sums over all sites; what a site shows of itself is what it sent, coar
 suppressed, and is where the matrix and the heterogeneity between sites come from.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from federation.domain.evaluation_plan import Comparison, EvaluationPlan, Family
+import numpy as np
+
+from federation.domain.evaluation_plan import Comparison, Family
 from federation.domain.ids import SiteId
 from federation.domain.study import Study
-from federation.errors.evaluation import NoBaselineError
+from federation.errors.evaluation import NoBaselineError, TooFewEstimatesError
 from federation.errors.privacy import SingleClassError
 from federation.evaluation.assessment import Assessment, Plan, assess
-from federation.evaluation.curves import Curves, shown_curves, shown_distribution
+from federation.evaluation.curves import (
+    SCORE,
+    Curves,
+    distribution_of,
+    shown_counts,
+    shown_curves,
+)
 from federation.evaluation.discrimination import logit_estimate
 from federation.evaluation.drift import BinCounts, drift
 from federation.evaluation.facts import Facts, facts_of
@@ -25,10 +33,9 @@ from federation.evaluation.membership import (
     FALSE_POSITIVE_RATES,
     Attack,
     AttackPoint,
-    attack,
+    shown_attack,
 )
 from federation.evaluation.policy import Decision, Policy, RiskClass, decide
-from federation.evaluation.proportions import Proportion
 from federation.evaluation.report_document import (
     About,
     Beside,
@@ -39,12 +46,16 @@ from federation.evaluation.report_document import (
 )
 from federation.evaluation.robustness import Degradation, degradation
 from federation.evaluation.sliced import EVERYONE
+from federation.evaluation.sums import Counts
 from federation.evaluation.suppression import CellRule, Reason, Refusal
 from federation.evaluation.tails import Estimate
 from federation.operations.campaign.summing import SumFound
+from federation.operations.evaluations.further import Further, further_of
+from federation.wire.statistics import AGE_BANDS
 
 AUROC = "auroc"
 ALL_SITES = "all sites"
+AGE = "age"
 
 DIMENSIONS: Mapping[Family, str] = {
     Family.DISCRIMINATION: "discrimination",
@@ -55,6 +66,9 @@ DIMENSIONS: Mapping[Family, str] = {
     Family.ROBUSTNESS: "robustness",
     Family.DRIFT: "drift",
     Family.PRIVACY: "privacy",
+    Family.PAIRED: "discrimination",
+    Family.UNCERTAINTY: "uncertainty",
+    Family.EXPLAINABILITY: "explainability",
 }
 """The register's dimension of each family."""
 
@@ -78,6 +92,7 @@ class Found:
     facts: Facts
     decision: Decision
     beside: Beside
+    further: Further
     document: dict[str, object]
 
 
@@ -129,7 +144,9 @@ def conclude(
         What the statistics refuse.
     """
     matrix = matrix_of(figures)
-    return [_found(ran, one, figures[one.version.entry], matrix, policy) for one in sums]
+    return [
+        _found(ran, _Sums(one, sums[0]), figures[one.version.entry], matrix, policy) for one in sums
+    ]
 
 
 def matrix_of(figures: Mapping[str, Sequence[SiteFigure]]) -> Matrix:
@@ -143,35 +160,51 @@ def matrix_of(figures: Mapping[str, Sequence[SiteFigure]]) -> Matrix:
 def figure_of(site: SiteId, report: Mapping[str, object]) -> SiteFigure:
     """Return what a site's signed report shows of it."""
     listed = report.get("metrics")
-    metrics = listed if isinstance(listed, list) else []
+    metrics = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     auroc: dict[str, Any] = next((one for one in metrics if one.get("name") == AUROC), {})
     refused = report.get("refused")
     numbers = {name: auroc.get(name) for name in ("value", "low", "high", "variance")}
     return SiteFigure(site, **numbers, refused=None if refused is None else str(refused))
 
 
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """The sum of a version, and that of the plan's first, with which it is compared."""
+
+    own: SumFound
+    first: SumFound
+
+
 def _found(
     ran: Ran,
-    found: SumFound,
+    sums: _Sums,
     figures: Sequence[SiteFigure],
     matrix: Matrix,
     policy: Policy,
 ) -> Found:
+    found = sums.own
     asked, plan, scores = ran.study.evaluation, plan_of(ran.study), found.total.scores
     assert asked is not None  # a study that evaluates
     scores.histogram(EVERYONE).check_both_classes()
     refusals: list[Refusal] = []
     assessment = _between_sites(assess({ALL_SITES: scores}, plan), figures)
     curves = _curves(found, plan, assessment)
+    cuts = () if curves is None else curves.scores
+    further = further_of(found, sums.first, asked, assessment, rule=plan.rule, cuts=cuts)
     beside = Beside(
         curves=curves,
         robustness=tuple(_robustness(found, plan.rule, refusals)),
-        drift=tuple(_drift(found, asked, plan.rule, curves, refusals)),
+        drift=tuple(_drift(found, assessment.slices, plan.rule, cuts, refusals)),
         attack=_attack(found, plan.rule, refusals),
         matrix=matrix,
         own=[OwnFigure(str(one.site), one.value, one.low, one.high) for one in figures],
+        further=further.as_json(asked, is_first=found is sums.first),
     )
-    assessment = replace(assessment, refusals=(*assessment.refusals, *refusals))
+    assessment = replace(
+        assessment,
+        refusals=(*assessment.refusals, *refusals, *further.refusals),
+        failures=(*assessment.failures, *further.failures),
+    )
     facts = facts_of(
         assessment,
         plan,
@@ -191,7 +224,7 @@ def _found(
         sites=[str(site) for site in sorted(found.parts)],
     )
     document = report_document(about, plan, assessment, decision, beside)
-    return Found(found.version.entry, assessment, facts, decision, beside, document)
+    return Found(found.version.entry, assessment, facts, decision, beside, further, document)
 
 
 def _between_sites(found: Assessment, figures: Sequence[SiteFigure]) -> Assessment:
@@ -203,7 +236,7 @@ def _between_sites(found: Assessment, figures: Sequence[SiteFigure]) -> Assessme
     return replace(
         found,
         sites={},
-        heterogeneity=_heterogeneity(figures),
+        heterogeneity=heterogeneity_of(figures),
         refusals=tuple(one for one in found.refusals if not one.name.startswith(ALL_SITES)),
         failures=tuple(
             one
@@ -213,13 +246,17 @@ def _between_sites(found: Assessment, figures: Sequence[SiteFigure]) -> Assessme
     )
 
 
-def _heterogeneity(figures: Sequence[SiteFigure]) -> Heterogeneity | None:
+def heterogeneity_of(figures: Sequence[SiteFigure]) -> Heterogeneity | None:
+    """Return how far the sites' own AUROCs lie apart; None where too few can be compared."""
     usable = [
         logit_estimate(Estimate(one.value, one.variance))
         for one in figures
         if one.value is not None and one.variance and 0 < one.value < 1
     ]
-    return combine(usable) if len(usable) > 1 else None
+    try:
+        return combine(usable)
+    except TooFewEstimatesError:
+        return None
 
 
 def _curves(found: SumFound, plan: Plan, assessment: Assessment) -> Curves | None:
@@ -245,23 +282,40 @@ def _robustness(found: SumFound, rule: CellRule, refusals: list[Refusal]) -> Ite
 
 def _drift(
     found: SumFound,
-    asked: EvaluationPlan,
+    shown: Collection[str],
     rule: CellRule,
-    curves: Curves | None,
+    scores: Sequence[float],
     refusals: list[Refusal],
 ) -> Iterator[Drifted]:
-    sliced_by_age = any(one.family == "age-band" for one in asked.slices)
-    for variable, (reference, now) in found.total.drift.items():
-        if min(_cases(reference), _cases(now)) < rule.k:
+    """Yield the distances of the distributions that may be shown, and these.
+
+    Parameters
+    ----------
+    shown
+        The slices of the assessment: with those by age, the ages of the others follow.
+    scores
+        Where the curves are cut.
+    """
+    everyone = [_cases(one) for one in found.total.drift.get(SCORE, ())]
+    for variable, pair in found.total.drift.items():
+        sizes = [_cases(one) for one in pair]
+        unknown = [every - size for every, size in zip(everyone, sizes, strict=True)]
+        if min(sizes) < rule.k or any(map(rule.is_small, unknown)):
             refusals.append(rule.refuse(f"drift {variable}", Reason.SMALL_TOTAL))
             continue
-        shown = None
-        if curves is not None and not (variable == "age" and sliced_by_age):
-            shown = shown_distribution(reference, now, rule, curves.scores)
-        if isinstance(shown, Refusal):
-            refusals.append(shown)
-            shown = None
-        yield Drifted(variable, drift(reference, now), shown)
+        known = [_unshown_ages(pair[1], shown)] if variable == AGE else []
+        counts = shown_counts(*pair, rule, scores, known)
+        if isinstance(counts, Refusal):
+            refusals.append(counts)
+        else:
+            yield Drifted(variable, drift(*counts), distribution_of(*counts))
+
+
+def _unshown_ages(now: BinCounts, shown: Collection[str]) -> Counts:
+    """Return the cases by age that no shown slice counts: the rest of everyone has them all."""
+    counted = [f"age-band={band}" in shown for band in AGE_BANDS]
+    rest: Counts = np.where(counted, 0, now.cases)
+    return rest
 
 
 def _attack(found: SumFound, rule: CellRule, refusals: list[Refusal]) -> Attack | None:
@@ -273,21 +327,11 @@ def _attack(found: SumFound, rule: CellRule, refusals: list[Refusal]) -> Attack 
         refusals.append(refused)
         return None
     try:
-        found_of = attack(closeness)
+        found_of, hidden = shown_attack(closeness, rule)
     except SingleClassError:  # no site of the sum trained it
         return None
-    return replace(found_of, points=tuple(_shown_points(found_of, rule, refusals)))
-
-
-def _shown_points(found: Attack, rule: CellRule, refusals: list[Refusal]) -> Iterator[AttackPoint]:
-    """Yield the points of an attack of which neither rate nor interval tells of few members."""
-    for point in found.points:
-        name = f"membership {point.allowed}"
-        rates = [rule.rate(name, one) for one in (point.true_positives, point.false_positives)]
-        if all(isinstance(one, Proportion) for one in rates):
-            yield point
-        else:
-            refusals.append(rule.refuse(name, Reason.SMALL_CELL))
+    refusals += hidden
+    return found_of
 
 
 def _strictest(found: Attack | None) -> AttackPoint | None:

@@ -145,6 +145,8 @@ def _tables(name: str, listed: object, words: str) -> list[str]:
 def _value(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_value(one) for one in value)}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{name} = {_value(one)}' for name, one in value.items())} }}"
     return _quoted(value) if isinstance(value, str) else str(value)
 
 
@@ -164,6 +166,12 @@ _WORDS = {
     "corruptions": "Images made worse, each in five severities. 影像劣化,各五級。",
     "risk": "high, medium or low. 風險等級:high、medium 或 low。",
     "policy": "SHA-256 of the thresholds that decide. 判定門檻檔的 SHA-256。",
+    "paired": "Every later version against the first; steps: both scores on the grid 1/steps. "
+    "各版本與第一版配對比較;steps 為共同分數網格。",
+    "uncertainty": "alpha: cases that may lie outside their prediction set; calibration: share of "
+    "patients that find the threshold. 保形預測:alpha 為容許未涵蓋比例,calibration 為校正比例。",
+    "explainability": "Patients explained at each hospital, and points of the path (cost: about "
+    "4 x steps passes each). 每院解釋的病人數與路徑點數。",
     "versions": "Registered versions as the register signed them; claim is the maker's AUROC. "
     "登錄系統簽署之版本;claim 為製造者宣稱的 AUROC。",
     "slices": "Slices: sex, age-band or scanner, with the reference group. 切片與參考組。",

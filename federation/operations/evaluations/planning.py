@@ -12,10 +12,13 @@ from datetime import datetime
 from federation.coordinator.home import CentreHome
 from federation.domain.evaluation_plan import (
     Comparison,
+    Conformal,
     Corruption,
     EvaluatedVersion,
     EvaluationPlan,
+    Explaining,
     Family,
+    Pairing,
     Peer,
     Slices,
 )
@@ -34,7 +37,10 @@ from federation.wire.evaluation_plan import FEWEST_PEERS
 from federation.wire.study import digest_of_study
 from federation.wording import Text
 
-DEFAULT_FAMILIES = tuple(Family)
+DEFAULT_PAIRING = Pairing(steps=200)
+DEFAULT_CONFORMAL = Conformal(alpha=0.1, calibration=0.5)
+DEFAULT_EXPLAINING = Explaining(cases=40, steps=32)
+"""Three hospitals together explain more than a hundred: of fewer, means are shown coarsely."""
 DEFAULT_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
 DEFAULT_SLICES = (
     Slices("sex", ("F", "M"), "F"),
@@ -85,9 +91,10 @@ def plan_study(home: CentreHome, wanted: Wanted) -> Study:
         _version(home, entry, record, claims.get(entry))
         for entry, record in zip(wanted.entries, records, strict=True)
     )
+    is_one = len(versions) == 1
     plan = EvaluationPlan(
         versions=versions,
-        families=DEFAULT_FAMILIES,
+        families=tuple(one for one in Family if one is not Family.PAIRED or not is_one),
         threshold=wanted.threshold,
         decision_thresholds=DEFAULT_THRESHOLDS,
         slices=DEFAULT_SLICES,
@@ -97,6 +104,9 @@ def plan_study(home: CentreHome, wanted: Wanted) -> Study:
         risk=wanted.risk,
         policy=default_policy().sha256,
         peers=peers,
+        paired=None if is_one else DEFAULT_PAIRING,
+        uncertainty=DEFAULT_CONFORMAL,
+        explainability=DEFAULT_EXPLAINING,
     )
     study = Study(
         id=wanted.study,

@@ -17,10 +17,11 @@ from federation.domain.evaluation_plan import EvaluatedVersion, EvaluationPlan, 
 from federation.domain.ids import Sha256, SiteId
 from federation.domain.study import Study
 from federation.errors.evaluating import ProtocolChangedError
-from federation.errors.registry import RecordNotFoundError
+from federation.errors.moves import RecordNotFoundError
 from federation.evaluation.assessment import Assessment
 from federation.evaluation.fairness import Figure
-from federation.evaluation.policy import Policy, RiskClass, Test, Threshold
+from federation.evaluation.limits import ATTACK, GAP, NO_BENEFIT, limits_of
+from federation.evaluation.policy import Policy, RiskClass
 from federation.evaluation.proportions import Proportion
 from federation.evaluation.sliced import EVERYONE
 from federation.evidence.canonical import digest_of
@@ -30,16 +31,21 @@ from federation.operations.embedded_registry import Actor, RecordDesk, desk, reg
 from federation.operations.evaluations.concluding import DIMENSIONS, Found
 from federation.operations.evidence_entries import log_statements
 from federation.wire.evaluation_plan import plan_as_json, protocol_digest
-from federation.wire.study import study_as_json
+from federation.wire.study import protocol_of, study_as_json
 
 NOUN = "evaluation"
 PLUGIN = "federated-evaluation"
 EDITION = "1"
 LOG_PLAN = "E1"
-GAP = "confirmed-tpr-gap"
-NO_BENEFIT = "thresholds-without-benefit"
-ATTACK = "attack-tpr"
 METHOD = "sum of histograms over sites"
+CHECKS = {
+    "completeness": "completeness-gap",
+    "randomisation": "randomisation-similarity",
+    "structure": "structural-similarity",
+    "deletion": "deletion-area",
+    "deletion-gain": "deletion-gain",
+}
+"""The register's metric of each check of explanations."""
 LOGGED = "logged"
 _REASON = "planned as the protocol says"
 
@@ -54,6 +60,25 @@ class Part:
     attestation: Sha256
 
 
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What records name besides figures, by entry.
+
+    Parameters
+    ----------
+    parts
+        What each site gave to the sum.
+    documents
+        The document of all figures.
+    proofs
+        The logged proof that nobody of the sum was trained on; None without one.
+    """
+
+    parts: Mapping[str, Mapping[SiteId, Part]]
+    documents: Mapping[str, Sha256]
+    proofs: Mapping[str, Sha256 | None]
+
+
 def log_protocol(home: CentreHome, study: Study, *, at: datetime) -> Sha256:
     """Sign the protocol with the study, enter it in the evidence log, return the envelope's digest.
 
@@ -62,11 +87,12 @@ def log_protocol(home: CentreHome, study: Study, *, at: datetime) -> Sha256:
     BusyRegisterError
         If other writers were always faster.
     """
-    assert study.evaluation is not None  # a study that evaluates
+    protocol = protocol_of(study)
+    assert protocol is not None  # a study that trains nothing
     statement = Statement(
         (
             Subject(f"study/{study.id}", study.digest),
-            Subject(f"protocol/{study.id}", protocol_digest(study.evaluation)),
+            Subject(f"protocol/{study.id}", protocol),
         ),
         PredicateType.PROPOSAL,
         {"study": study_as_json(study), "at": at.isoformat()},
@@ -121,7 +147,7 @@ def planned_bodies(study: Study, policy: Policy, *, runner: str) -> Iterator[tup
     plan = study.evaluation
     assert plan is not None  # a study that evaluates
     for place, version in enumerate(plan.versions, start=1):
-        for family in plan.families:
+        for family in recorded(plan):
             yield (
                 f"{study.id}.{place}.{DIMENSIONS[family]}",
                 {
@@ -143,19 +169,18 @@ def planned_bodies(study: Study, policy: Policy, *, runner: str) -> Iterator[tup
             )
 
 
+def recorded(plan: EvaluationPlan) -> list[Family]:
+    """Return the families with a record of their own; pairs stand with the discrimination."""
+    return [one for one in plan.families if one is not Family.PAIRED]
+
+
 def enter_results(
     home: CentreHome,
     study: Study,
     found: Sequence[Found],
-    parts: Mapping[str, Mapping[SiteId, Part]],
-    documents: Mapping[str, Sha256],
+    results: Results,
 ) -> dict[str, str]:
     """Write the results into every record whose plan was logged; return id and state of all.
-
-    Parameters
-    ----------
-    parts, documents
-        By entry.
 
     Raises
     ------
@@ -169,18 +194,15 @@ def enter_results(
     assert plan is not None  # a study that evaluates
     by_entry = {one.entry: one for one in found}
     for place, version in enumerate(plan.versions, start=1):
-        for family in plan.families:
+        for family in recorded(plan):
             id = f"{study.id}.{place}.{DIMENSIONS[family]}"
-            one, results = by_entry[version.entry], parts[version.entry]
-            states[id] = _enter(register, study, id, one, family, results,
-                                documents[version.entry])  # fmt: skip
+            states[id] = _enter(register, study, id, by_entry[version.entry], family, results)
     return states
 
 
 def _enter(
-    register: RecordDesk, study: Study, id: str, found: Found, family: Family,
-    parts: Mapping[SiteId, Part], document: Sha256,
-) -> str:  # fmt: skip
+    register: RecordDesk, study: Study, id: str, found: Found, family: Family, results: Results
+) -> str:
     """Write one record's results; return its state, or ``missing`` where nobody planned it."""
     try:
         head = register.get(NOUN, id)
@@ -190,6 +212,7 @@ def _enter(
     metrics = list(metrics_of(found, family))
     if head.state != LOGGED or body.get("metrics") or not metrics:
         return head.state
+    parts, proof = results.parts[found.entry], results.proofs[found.entry]
     said = {
         **body,
         "sites": [str(site) for site in study.sites],
@@ -198,8 +221,13 @@ def _enter(
         "attestations": {str(site): str(one.attestation) for site, one in parts.items()},
         "suppression": _suppression(study, found.assessment),
         "exactness": {"kind": "exact-on-grid"},
-        "report": str(document),
+        "report": str(results.documents[found.entry]),
     }
+    absent = [str(site) for site in study.sites if site not in parts]
+    if absent:
+        said["absent"] = absent
+    if proof is not None and family is not Family.PRIVACY:  # that one is about the trained
+        said["disjointness"] = str(proof)
     said["passed"] = _outcome(said)
     first = register.history(NOUN, id)[0].author
     centre = None if first.centre is None else first.centre.value
@@ -223,12 +251,14 @@ def metrics_of(found: Found, family: Family) -> Iterator[Body]:
                 ends = one.auroc_interval
                 yield _metric("auroc", one.auroc.value, ends.low, ends.high, one.cases,
                               "DeLong on the grid", name)  # fmt: skip
+            yield from _pair(found)
         case Family.CALIBRATION:
             if overall.slope is not None:
                 ends = overall.slope.interval()
                 yield _metric("slope", overall.slope.value, ends.low, ends.high, cases, METHOD)
             yield _point("ece", overall.ece, cases)
-            yield _point("brier", overall.brier, cases)
+            if overall.brier is not None:
+                yield _point("brier", overall.brier, cases)
         case Family.OPERATING_POINT:
             for name, rate in overall.rates.items():
                 if isinstance(rate, Proportion) and rate.of:
@@ -253,6 +283,35 @@ def metrics_of(found: Found, family: Family) -> Iterator[Body]:
                 ends = point.interval
                 yield _metric(ATTACK, point.true_positives.rate, ends.low, ends.high, cases,
                               "Clopper-Pearson")  # fmt: skip
+        case Family.UNCERTAINTY:
+            yield from _uncertainty(found)
+        case Family.EXPLAINABILITY:
+            for check, shown in found.further.explained.items():
+                ends = shown.mean.interval()
+                yield _metric(CHECKS[check], shown.mean.value, ends.low, ends.high, shown.cases,
+                              "mean over explained cases")  # fmt: skip
+
+
+def _pair(found: Found) -> Iterator[Body]:
+    """Yield the difference from the plan's first version, on the same patients."""
+    pair = found.further.paired
+    if pair is not None:
+        ends = pair.found.interval
+        yield _metric("auroc-difference", pair.found.difference.value, ends.low, ends.high,
+                      pair.cases, f"DeLong, paired, on the grid 1/{pair.steps}",
+                      f"against {pair.against}")  # fmt: skip
+
+
+def _uncertainty(found: Found) -> Iterator[Body]:
+    """Yield the coverage of conformal prediction sets, and how many have one answer."""
+    uncertainty = found.further.uncertainty
+    if uncertainty is None:
+        return
+    rates = [("coverage", name, one) for name, one in uncertainty.coverage.items()]
+    for metric, name, rate in (*rates, ("certain", EVERYONE, uncertainty.certain)):
+        if isinstance(rate, Proportion) and rate.of:
+            ends = rate.wilson()
+            yield _metric(metric, rate.rate, ends.low, ends.high, rate.of, "Wilson", name)
 
 
 def _fairness(found: Found, cases: int) -> Iterator[Body]:
@@ -294,30 +353,7 @@ def _limits(
     """Yield the policy's thresholds of a dimension as the register keeps them."""
     for one in policy.thresholds[RiskClass(plan.risk)]:
         if one.dimension == DIMENSIONS[family]:
-            yield from _limit(one, version)
-
-
-def _limit(one: Threshold, version: EvaluatedVersion) -> Iterator[Body]:
-    match one.test:
-        case Test.CLAIM:
-            least = round(version.claim - one.limit[0], 6)
-            yield {"metric": "auroc", "bound": "low", "at_least": least}
-        case Test.SLOPE:
-            low, high = one.limit
-            yield {"metric": "slope", "bound": "low", "at_least": low}
-            yield {"metric": "slope", "bound": "high", "at_most": high}
-        case Test.ECE:
-            yield {"metric": "ece", "bound": "value", "at_most": one.limit[0]}
-        case Test.TPR_GAP:
-            yield {"metric": GAP, "bound": "value", "at_most": one.limit[0]}
-        case Test.PSI:
-            for variable in ("age", "score"):
-                yield {"metric": "psi", "slice": variable, "bound": "value",
-                       "at_most": one.limit[0]}  # fmt: skip
-        case Test.ATTACK:
-            yield {"metric": ATTACK, "bound": "value", "at_most": one.limit[0] * 0.001}
-        case Test.NET_BENEFIT:
-            yield {"metric": NO_BENEFIT, "bound": "value", "at_most": 0.0}
+            yield from (limit.as_json() for limit in limits_of(one, claim=version.claim))
 
 
 def _put_plan(register: RecordDesk, study: Study, id: str, body: Body, writer: Actor) -> None:

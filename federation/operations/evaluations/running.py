@@ -24,13 +24,20 @@ from federation.operations.artefacts import Artefacts
 from federation.operations.campaign import Campaign
 from federation.operations.campaign.summing import SumFound, replies_of, sum_found
 from federation.operations.evaluations.concluding import Found, Ran, SiteFigure, conclude, figure_of
-from federation.operations.evaluations.records import Part, enter_results, log_protocol, place_of
+from federation.operations.evaluations.disjointness import prove_disjoint
+from federation.operations.evaluations.records import (
+    Part,
+    Results,
+    enter_results,
+    log_protocol,
+    place_of,
+)
 from federation.operations.launch import EVALUATION
 from federation.operations.store.rounds import RoundStore
 from federation.operations.store.studies import Stored, StudyStore
 from federation.storage import write_atomic
 from federation.wire.evaluation_plan import protocol_digest
-from federation.wire.study import study_from_json
+from federation.wire.study import protocol_of, study_from_json
 
 PROTOCOL_LOG = "protocol_log"
 REPORTS = "reports"
@@ -73,9 +80,8 @@ def begin(campaign: Campaign) -> None:
     ProtocolChangedError
         If the run was begun under another protocol.
     """
-    plan, noted = campaign.study.evaluation, campaign.noted()
-    assert plan is not None  # a study that evaluates
-    ours, logged = str(protocol_digest(plan)), noted.get("protocol_digest")
+    noted = campaign.noted()
+    ours, logged = str(protocol_of(campaign.study)), noted.get("protocol_digest")
     if ours != logged:
         raise ProtocolChangedError(study=campaign.study.id, found=ours, logged=logged)
     if PROTOCOL_LOG not in noted:
@@ -181,6 +187,12 @@ class KeptRun:
             for site, digest in found.parts.items()
         }
 
+    def proof(self, found: SumFound) -> Sha256 | None:
+        """Return the proof that a sum's patients were not trained on; None without one."""
+        replies = replies_of(self.rounds, self.run, self._place(found))
+        prepared = {site: replies[site] for site in found.parts}
+        return prove_disjoint(self.home, self.study, found.version, self.run, prepared)
+
     def _place(self, found: SumFound) -> int:
         return self.plan.versions.index(found.version) + 1
 
@@ -192,6 +204,7 @@ class Findings:
     concluded: Concluded
     found: Sequence[Found]
     parts: Mapping[str, Mapping[SiteId, Part]]
+    proofs: Mapping[str, Sha256 | None]
 
     def enter(self, run: KeptRun) -> Concluded:
         """Enter the results where the plan was logged; return the same with the records' states.
@@ -202,27 +215,52 @@ class Findings:
             What the register refuses; the documents are kept all the same.
         """
         documents = self.concluded.documents
-        states = enter_results(run.home, run.study, self.found, self.parts, documents)
+        results = Results(self.parts, documents, self.proofs)
+        states = enter_results(run.home, run.study, self.found, results)
         return replace(self.concluded, records=states)
 
 
 def concluded_of(run: KeptRun, policy: Policy) -> Findings:
     """Return what a run came to, its documents kept; raises as `finish`."""
     sums, protocol = run.sums(), protocol_digest(run.plan)
-    ran = Ran(run.study, str(run.run), str(protocol), place_of(run.home, run.envelope))
+    log_index = place_of(run.home, run.envelope)
     figures = {one.version.entry: run.figures(one) for one in sums}
-    found = conclude(ran, sums, figures, policy)
+    found = _found(run, sums, figures, policy)
     documents = {one.entry: _keep(run.home, one) for one in found}
     parts = {one.version.entry: run.parts(one) for one in sums}
+    proofs = {one.version.entry: run.proof(one) for one in sums}
     concluded = Concluded(
         protocol=protocol,
-        log_index=ran.log_index,
+        log_index=log_index,
         documents=documents,
         verdicts={one.entry: one.decision.verdict.value for one in found},
         records={},
         figures={entry: [_figure_json(one) for one in listed] for entry, listed in figures.items()},
     )
-    return Findings(concluded, found, parts)
+    return Findings(concluded, found, parts, proofs)
+
+
+def documents_again(run: KeptRun, policy: Policy) -> dict[str, Sha256]:
+    """Return the content id of every document by entry, computed anew; nothing is kept.
+
+    Raises as `finish`.
+    """
+    sums = run.sums()
+    figures = {one.version.entry: run.figures(one) for one in sums}
+    found = _found(run, sums, figures, policy)
+    return {one.entry: Sha256.of(canonical(one.document)) for one in found}
+
+
+def _found(
+    run: KeptRun,
+    sums: Sequence[SumFound],
+    figures: Mapping[str, Sequence[SiteFigure]],
+    policy: Policy,
+) -> list[Found]:
+    """Return what was found of every version; raises as `finish`."""
+    log_index = place_of(run.home, run.envelope)
+    ran = Ran(run.study, str(run.run), str(protocol_digest(run.plan)), log_index)
+    return conclude(ran, sums, figures, policy)
 
 
 def _keep(home: CentreHome, found: Found) -> Sha256:

@@ -124,6 +124,7 @@ def _version(entry: str, document: Json, language: Language) -> Iterator[str]:
     if slope is not None:
         yield _SLOPE.say(language, value=slope["value"], low=slope["interval"][0],
                          high=slope["interval"][1], ece=overall["ece"])  # fmt: skip
+    yield from _further(document, language)
     for finding in decision["findings"]:
         yield _FINDING.say(
             language,
@@ -131,9 +132,30 @@ def _version(entry: str, document: Json, language: Language) -> Iterator[str]:
             verdict=_VERDICTS[finding["verdict"]].say(language),
             reason=finding["reason"][language.value],
         )
+    for failed in document["assessment"]["failures"]:
+        yield _FAILED.say(language, **failed)
     refused = document["assessment"]["refusals"]
     if refused:
         yield _REFUSED.say(language, count=len(refused), k=document["plan"]["smallest_cell"])
+
+
+def _further(document: Json, language: Language) -> Iterator[str]:
+    """Yield what families of their own found; what may not be shown is among the refusals."""
+    for pair in document.get("paired", ()):
+        low, high = pair["difference"]["interval"]
+        yield _PAIR.say(language, low=low, high=high, value=pair["difference"]["value"], **pair)
+    uncertainty: Json = document.get("uncertainty") or {}
+    coverage: Json = uncertainty.get("coverage", {}).get("all", {})
+    if coverage.get("value") is not None:
+        low, high = coverage["interval"]
+        yield _COVERAGE.say(language, wanted=1 - uncertainty["alpha"], low=low, high=high,
+                            value=coverage["value"], threshold=uncertainty["threshold"],
+                            cases=coverage["of"])  # fmt: skip
+    checks = document.get("explainability", {}).get("statistics", {})
+    for name, found in checks.items():
+        low, high = found["mean"]["interval"]
+        yield _CHECK.say(language, name=_CHECKS[name].say(language), value=found["mean"]["value"],
+                         low=low, high=high, cases=found["cases"])  # fmt: skip
 
 
 def _site(one: Json, language: Language) -> str:
@@ -202,6 +224,42 @@ _SLOPE = Text(
     en="  Calibration slope {value:.2f} ({low:.2f} to {high:.2f}), ECE {ece:.3f}",
     zh="  校準斜率 {value:.2f}({low:.2f} 至 {high:.2f}),ECE {ece:.3f}",
 )
+_PAIR = Text(
+    en="  Against {against}: AUROC difference {value:+.3f} ({low:+.3f} to {high:+.3f}), "
+    "p {p_value:.3f}, {cases} cases that neither was trained on, scores to 1/{steps}",
+    zh="  與 {against} 相比:AUROC 差 {value:+.3f}({low:+.3f} 至 {high:+.3f}),p {p_value:.3f},"
+    "兩者皆未用於訓練之個案 {cases} 位,分數取至 1/{steps}",
+)
+_COVERAGE = Text(
+    en="  Prediction sets at {wanted:.2f}: {value:.3f} hold the truth ({low:.3f} to {high:.3f}), "
+    "{cases} test cases, threshold {threshold:.3f}",
+    zh="  預測集合(目標 {wanted:.2f}):{value:.3f} 涵蓋正確答案({low:.3f} 至 {high:.3f}),"
+    "測試個案 {cases} 位,門檻 {threshold:.3f}",
+)
+_CHECK = Text(
+    en="  Explanations, {name}: {value:.4f} ({low:.4f} to {high:.4f}), {cases} cases",
+    zh="  解釋檢查,{name}:{value:.4f}({low:.4f} 至 {high:.4f}),個案 {cases} 位",
+)
+_CHECKS = {
+    "completeness": Text(en="completeness gap (0 is right)", zh="完整性誤差(應為 0)"),
+    "randomisation": Text(
+        en="rank correlation with a random network (near 0 is right)",
+        zh="與隨機網路之等級相關(應近 0)",
+    ),
+    "structure": Text(
+        en="structural similarity with a random network (well below 1 is right)",
+        zh="與隨機網路之結構相似度(應明顯低於 1)",
+    ),
+    "deletion": Text(
+        en="score left while pixels go, strongest first (low is right)",
+        zh="依重要性遮除像素後之分數面積(應低)",
+    ),
+    "deletion-gain": Text(
+        en="how much lower than in random order (above 0 is right)",
+        zh="相較隨機順序之降幅(應大於 0)",
+    ),
+}
+_FAILED = Text(en="  {name}: not computed ({code})", zh="  {name}:未能計算({code})")
 _FINDING = Text(en="  {rule}: {verdict}. {reason}", zh="  {rule}:{verdict}。{reason}")
 _REFUSED = Text(
     en="  {count} figures are not shown: they would tell of fewer than {k} cases.",

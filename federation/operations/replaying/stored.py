@@ -77,7 +77,7 @@ class StoredRun:
         studies = StudyStore.of(home)
         try:
             study, record = _launched(studies, run)
-            if study.evaluation is not None:
+            if study.protocol is not None:
                 raise EvaluationStepError(study=study.id, why=_NOTHING_TRAINED)
             yield cls(home, run, study, record, RoundStore(studies.database), Artefacts.of(home))
         finally:

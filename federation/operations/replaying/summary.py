@@ -8,13 +8,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from federation.domain.cells import SMALL_CELL
 from federation.domain.ids import Sha256, SiteId
 from federation.domain.run import RoundKind
 from federation.evaluation.auroc import NORMAL_975
 from federation.evidence.model_version import PooledMetric, PrivacyStatement, Record
 from federation.operations.replaying.kept import KeptReply, KeptRound
 
-SMALL_CELL = 10
 """Fewer patients than this are not told in an entry."""
 
 _UPDATE, _EVALUATION = "update", "evaluation"

@@ -100,6 +100,7 @@ class Representativeness(Body):
 class OptOut(Body):
     """Which list of those who opted out was applied, when, and what that changed.
 
+    `representativeness` is None where fewer than ten opted out: nothing is said of so few.
     `excluded` is in whole tens, so that two cards seldom tell who it was; `accepted` says
     why data that a list changed much are used all the same.
     """
@@ -107,12 +108,16 @@ class OptOut(Body):
     list_version: Line
     applied_at: When
     excluded: Tens
-    representativeness: Representativeness
+    representativeness: Representativeness | None
     accepted: Bilingual | None = None
 
 
 class DatasetCard(OpenBody):
-    """The card of one site's data for one purpose. Counts of one to nine patients are null."""
+    """The card of one site's data for one purpose. Counts of one to nine patients are null.
+
+    `signed` is the statement of the log in which the site's node said all of it; None for
+    a card that people wrote.
+    """
 
     site: Site
     title: Bilingual
@@ -141,6 +146,7 @@ class DatasetCard(OpenBody):
     quality_report: Digest
     modalities: _Lines = ()
     destroy_by: Day | None = None
+    signed: Digest | None = None
     schema_: Literal["trifed.dataset-card/1"] = Field(
         default="trifed.dataset-card/1", alias="schema"
     )
@@ -156,6 +162,9 @@ class DatasetCard(OpenBody):
                 raise ValueError(f"{name}: its total is not the number of patients")
             if why := gives_away(self.patients, cells, smallest=shown.smallest):
                 raise ValueError(f"{name}, beside the number of patients: {why}")
+        few = not self.opt_out.excluded
+        if self.opt_out.representativeness is None and not few:
+            raise ValueError("opt_out: its representativeness is missing; ten or more opted out")
         if self.patients is None and self.label_prevalence is not None:
             raise ValueError("label_prevalence: it is hidden where the patients are")
         return self

@@ -9,8 +9,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from federation.domain.cells import SMALL_CELL
 from federation.domain.ids import SiteId
-from federation.evidence.model_version import SMALL_CELL, Moment
+from federation.evidence.model_version import Moment
 
 
 def _day(text: str) -> str:
@@ -21,6 +22,11 @@ def _day(text: str) -> str:
 def _moment(text: str) -> str:
     datetime.fromisoformat(text)
     return text
+
+
+def start_of(day: str) -> datetime:
+    """Return when a day begins in Taipei."""
+    return datetime.fromisoformat(f"{day}T00:00:00+08:00")
 
 
 def end_of(day: str) -> datetime:

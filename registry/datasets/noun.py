@@ -6,17 +6,21 @@
 - D4: the data were destroyed: the steward says so, the key custodian confirms it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import Enum
 
 from federation.errors import PlatformError
 from federation.errors.evidence_nouns import DataGuardError
 from federation.evidence.canonical import canonical
+from federation.evidence.statements import PredicateType
 from federation.wording import Text
 from registry.datasets.card import NAME, DatasetCard
 from registry.datasets.fields import end_of
+from registry.evidence.logged import logged_statement
+from registry.ports import Transaction
 from registry.records.moves import Case, Move, Moves, Seat
+from registry.records.ports import StoredRecord
 from registry.records.shapes import Noun
 from registry.records.statements import time_of
 from registry.roles import Role
@@ -54,6 +58,7 @@ _NOT_LIKE = Text(
     en="opt-outs changed the data (SMD above 0.1), and nothing says why that is acceptable",
     zh="退出使資料產生偏移(SMD 大於 0.1),且未說明可接受的理由",
 )
+_NOT_SIGNED = Text(en="it is not what the hospital's node signed", zh="與該院節點所簽署的內容不同")
 _NO_COUNT = Text(en="fewer than ten patients", zh="病人數少於十人")
 _PUBLISHED = Text(
     en="Studies may use the data until the ethics approval ends.",
@@ -87,9 +92,34 @@ def opt_out_applied(case: Case) -> Iterator[PlatformError]:
 def representative(case: Case) -> Iterator[PlatformError]:
     """D1: what opt-outs changed is small, or the card says why it is acceptable (R40)."""
     card = _card(case)
-    large = card.opt_out.representativeness.largest > LARGEST_SMD
-    if large and card.opt_out.accepted is None:
+    changed = card.opt_out.representativeness
+    if changed is not None and changed.largest > LARGEST_SMD and card.opt_out.accepted is None:
         yield DataGuardError(site=card.site, why=_NOT_LIKE)
+
+
+def as_signed(case: Case) -> Iterator[PlatformError]:
+    """D1: a card that names its node's statement says what the node signed."""
+    card = _card(case)
+    if card.signed is not None and not case.evidence:
+        yield DataGuardError(site=card.site, why=_NOT_SIGNED)
+
+
+def is_as_signed(transaction: Transaction, record: StoredRecord) -> bool:
+    """Say whether the log has the node's own statement of exactly this card."""
+    card = DatasetCard.model_validate_json(canonical(dict(record.body)))
+    if card.signed is None:
+        return False
+    try:
+        kind = PredicateType.DATASET_CARD
+        said = logged_statement(transaction, card.signed, kind, site=card.site).predicate
+        signed = NOUN.read({**_mapping(said.get("card")), "signed": card.signed})
+    except PlatformError:
+        return False
+    return said.get("what") == NAME and signed == card
+
+
+def _mapping(said: object) -> Mapping[str, object]:
+    return said if isinstance(said, Mapping) else {}
 
 
 def enough_patients(case: Case) -> Iterator[PlatformError]:
@@ -115,7 +145,14 @@ MOVES = Moves(
             CardState.DRAFT,
             CardState.IN_USE,
             seats=(Seat(Role.HAC, Role.IRB),),
-            guards=(ethics_valid, opt_out_applied, representative, enough_patients, period_past),
+            guards=(
+                as_signed,
+                ethics_valid,
+                opt_out_applied,
+                representative,
+                enough_patients,
+                period_past,
+            ),
             kind=CardDeed.PUBLISHED,
             follows=_PUBLISHED,
         ),
@@ -145,5 +182,5 @@ MOVES = Moves(
         ),
     ),
 )
-NOUN = Noun(NAME, DatasetCard, MOVES, authors=frozenset({Role.DST}))
+NOUN = Noun(NAME, DatasetCard, MOVES, authors=frozenset({Role.DST}), evidence=is_as_signed)
 RULES = (expiry(NOUN, CardState.IN_USE.value, "D3", field="ethics_expires"),)

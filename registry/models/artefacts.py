@@ -9,7 +9,8 @@ from math import prod
 from pathlib import Path
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import ArtefactError, NotCanonicalError
+from federation.errors.registry import ArtefactError
+from federation.errors.signed import NotCanonicalError
 from federation.evidence.canonical import parse
 from federation.evidence.model_version import ModelFile
 

@@ -12,7 +12,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from federation.errors import PlatformError
-from federation.errors.registry import AttributeMissingError, AttributeNotLinkedError
+from federation.errors.guards import AttributeMissingError, AttributeNotLinkedError
 from federation.evidence.model_version import Bilingual
 from federation.wording import Text
 from registry.exchange.attributes import ATTRIBUTES

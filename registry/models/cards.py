@@ -15,7 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from federation.errors import PlatformError
-from federation.errors.registry import CardFileError, NotCanonicalError, RecordShapeError
+from federation.errors.moves import RecordShapeError
+from federation.errors.registry import CardFileError
+from federation.errors.signed import NotCanonicalError
 from federation.evidence.canonical import canonical, digest_of, parse
 from federation.evidence.verification import PublicKey
 from federation.wording import Text

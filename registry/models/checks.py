@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from federation.domain.cells import SMALL_CELL
 from federation.domain.ids import Sha256, SiteId
 from federation.errors import PlatformError, ProblemsFound
 from federation.errors.registry import (
@@ -18,7 +19,6 @@ from federation.errors.registry import (
 from federation.evidence.dsse import read_envelope
 from federation.evidence.keyring import KnownKey, keys_for
 from federation.evidence.model_version import (
-    SMALL_CELL,
     Candidate,
     PooledMetric,
     PrivacyStatement,

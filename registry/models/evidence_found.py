@@ -5,8 +5,8 @@ It is the only one of `models` that knows how other nouns' records are spelled. 
 them link to the version's record (noun ``model-version``, id the entry):
 
 - ``evaluation``: `dimension`, `protocol_hash` in a first revision without `metrics`,
-  then `metrics` (a list, each with `n`), `sites`, `passed`, `disjointness` (proof's
-  digest), `acceptance` (of a missed threshold, in words);
+  then `metrics` (a list, each with `n`), `sites`, `passed`, `disjointness` (digest of
+  the proof in the log, see `disjointness`), `acceptance` (of a missed threshold, in words);
 - ``deployment``: its state is the mode; `local_acceptance` and `drift_check` (ids of
   evaluations), `override_route`, `licence`, `cases`, `alerts`;
 - ``incident``: open until its state is ``closed``;
@@ -19,7 +19,8 @@ from datetime import datetime
 from pathlib import Path
 
 from federation.errors import PlatformError
-from federation.errors.registry import ArtefactError, ArtefactGuardError
+from federation.errors.guards import ArtefactGuardError
+from federation.errors.registry import ArtefactError
 from federation.evidence.canonical import canonical
 from federation.evidence.model_version import PrivacyStatement, Record
 from federation.evidence.statements import PredicateType
@@ -27,13 +28,17 @@ from federation.evidence.verification import PublicKey, verify_envelope
 from federation.wording import Text
 from registry.evidence.weights import weights_problems
 from registry.models.artefacts import digest_of_file, model_file
+from registry.models.disjointness import is_disjoint
 from registry.models.ports import StoredVersion
+from registry.models.version_card import NAME as VERSION
 from registry.models.version_card import ChangePart, VersionCard
 from registry.ports import Transaction
 from registry.records.ports import StoredRecord
 from registry.records.statements import time_of
 
 MAX_MLBOM_BYTES = 16 * 2**20
+MOST_CHANGES = 50
+"""So many changes under one plan are followed back."""
 
 _OTHER_VERSION = Text(
     en="the card belongs to another version of the record", zh="登錄卡屬於另一版本的紀錄"
@@ -131,7 +136,7 @@ class Collector:
             file_problems=tuple(self._file_problems(transaction, card, stored, signed)),
             format=signed.model.format if signed else "",
             mlbom=self._mlbom(card),
-            evaluations=tuple(_evaluation(transaction, one) for one in evaluations),
+            evaluations=tuple(_evaluation(transaction, one, signed) for one in evaluations),
             deployments=tuple(_deployment(one) for one in deployments),
             open_incidents=sum(one.state != "closed" for one in incidents),
             incidents=len(incidents),
@@ -212,11 +217,13 @@ def _entered(history: Sequence[StoredRecord]) -> dict[str, tuple[datetime, int]]
 
 
 def _planned(transaction: Transaction, card: VersionCard) -> frozenset[ChangePart] | None:
-    """Return what an approved plan covers, None without one."""
+    """Return what an approved plan of the changed version covers, None without one."""
     if card.change is None or card.change.plan is None:
         return None
     plan = transaction.records.head("change-plan", card.change.plan)
     if plan is None or plan.state != "approved":
+        return None
+    if plan.body.get("entry") not in _changed_from(transaction, card.change.parent):
         return None
     listed = plan.body.get("parts")
     parts = listed if isinstance(listed, list) else []
@@ -224,7 +231,21 @@ def _planned(transaction: Transaction, card: VersionCard) -> frozenset[ChangePar
     return frozenset(known[part] for part in parts if part in known)
 
 
-def _evaluation(transaction: Transaction, record: StoredRecord) -> EvaluationFacts:
+def _changed_from(transaction: Transaction, parent: str) -> list[str]:
+    """Return a version and those it was changed from under a plan, newest first."""
+    chain = [parent]
+    while len(chain) < MOST_CHANGES:
+        card = transaction.records.head(VERSION, chain[-1])
+        change = card.body.get("change") if card is not None else None
+        if not isinstance(change, Mapping) or str(change.get("parent")) in chain:
+            break
+        chain.append(str(change["parent"]))
+    return chain
+
+
+def _evaluation(
+    transaction: Transaction, record: StoredRecord, signed: Record | None
+) -> EvaluationFacts:
     body = record.body
     first = transaction.records.revision(record.noun, record.id, 1) or record
     metrics, passed = _listed(body, "metrics"), body.get("passed")
@@ -232,10 +253,12 @@ def _evaluation(transaction: Transaction, record: StoredRecord) -> EvaluationFac
     return EvaluationFacts(
         id=record.id,
         dimension=str(body.get("dimension", "")),
-        sites=frozenset(str(one) for one in _listed(body, "sites")),
+        sites=frozenset(
+            str(one) for one in _listed(body, "sites") if one not in _listed(body, "absent")
+        ),
         passed=passed if isinstance(passed, bool) else None,
         accepted=record.state == ACCEPTED,
-        disjoint=bool(body.get("disjointness")),
+        disjoint=is_disjoint(transaction, record, signed),
         planned_first=bool(first.body.get("protocol_hash")) and not first.body.get("metrics"),
         has_results=bool(metrics) and record.state in DECIDED,
         is_private=body.get("dimension") == "privacy",

@@ -9,20 +9,20 @@ from datetime import timedelta
 
 from federation.errors import PlatformError
 from federation.errors.exchange import ExportInvalidError
-from federation.errors.registry import (
+from federation.errors.guards import (
     CardIncompleteError,
     ChangePlanError,
     DisjointnessMissingError,
     EvaluationMissingError,
     LocalUseError,
     MlBomError,
-    NotCanonicalError,
     ProtocolNotLoggedError,
     SafetyGuardError,
     ThresholdMissedError,
     TooFewSitesError,
     UnsafeFormatError,
 )
+from federation.errors.signed import NotCanonicalError
 from federation.evidence.canonical import parse
 from federation.evidence.model_version import ModelVersionState as State
 from federation.wording import Text

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from federation.errors.registry import LogTamperedError, NotCanonicalError, RecordInvalidError
+from federation.errors.registry import RecordInvalidError
+from federation.errors.signed import LogTamperedError, NotCanonicalError
 from federation.evidence.model_version import Candidate, Record
 from registry.models.cards import states_of
 from registry.models.ports import StoredVersion

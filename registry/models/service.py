@@ -10,8 +10,6 @@
 A candidate handed in twice is registered once.
 """
 
-import random
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,12 +17,8 @@ from pathlib import Path
 
 from federation.domain.audit import AuditEvent, AuditKind
 from federation.domain.ids import Sha256
-from federation.errors.registry import (
-    BusyRegisterError,
-    EntryNotFoundError,
-    LogTamperedError,
-    RunRegisteredError,
-)
+from federation.errors.registry import EntryNotFoundError, RunRegisteredError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.canonical import canonical
 from federation.evidence.inclusion import Inclusion
 from federation.evidence.keyring import KnownKey
@@ -39,10 +33,8 @@ from registry.models.numbers import model_id, next_version, parse_entry
 from registry.models.ports import ModelVersions, StoredVersion
 from registry.models.states import MODEL_VERSION
 from registry.models.trust import RetiredKey, check_retired, no_retired_keys
-from registry.ports import Store, Transaction, WriteConflict
-
-TRIES = 40
-_PAUSE_S = 0.02
+from registry.ports import Store, Transaction
+from registry.retrying import in_one_transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +94,12 @@ class Registrar:
         retired = tuple(self.retired())
         statements = vouch(candidate, [*self.keys(), *(one.known for one in retired)])
         model_file(self.artefacts, candidate.model)
-        for _ in range(TRIES):
-            try:
-                with self.store.writing() as transaction:
-                    check_retired(transaction, statements, retired)
-                    return self._register(transaction, candidate, statements, actor)
-            except WriteConflict:
-                time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311
-        raise BusyRegisterError(tries=TRIES)
+
+        def work(transaction: Transaction) -> tuple[StoredVersion, bool]:
+            check_retired(transaction, statements, retired)
+            return self._register(transaction, candidate, statements, actor)
+
+        return in_one_transaction(self.store.writing, work)
 
     def _register(
         self,

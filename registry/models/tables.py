@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from federation.domain.ids import Sha256
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import LogTamperedError
+from federation.errors.signed import LogTamperedError
 from registry.metadata import METADATA
 from registry.models.ports import StoredModel, StoredVersion
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import UnknownSignerError
+from federation.errors.signed import UnknownSignerError
 from federation.evidence.canonical import parse
 from federation.evidence.keyring import KnownKey
+from registry.audit.ports import StoredEvent
 from registry.models.checks import Vouched
 from registry.ports import Transaction
 
@@ -41,24 +42,30 @@ def check_retired(
     UnknownSignerError
         If one was not, or nothing shows that it was.
     """
-    revoked = {one.known.key.keyid: one.at for one in retired}
+    revoked = times_of(retired)
     for statement in statements:
         keyid = statement.signer.key.keyid
         if keyid not in revoked:
             continue
-        logged = _logged_by(transaction, Sha256.of(statement.envelope.encode()))
-        if logged is None or logged >= revoked[keyid]:
+        place = transaction.log.index_of(Sha256.of(statement.envelope.encode()))
+        if place is None or dated_by(transaction, place, before=revoked[keyid]) is None:
             raise UnknownSignerError(keyid=keyid)
 
 
-def _logged_by(transaction: Transaction, digest: Sha256) -> datetime | None:
-    """Return the earliest time at which the audit trail shows an envelope to be in the log."""
-    place = transaction.log.index_of(digest)
-    if place is None:
-        return None
+def dated_by(transaction: Transaction, place: int, *, before: datetime) -> StoredEvent | None:
+    """Return the first event that shows a place of the log to be taken, if it is early enough."""
     for event in transaction.audit.events():
         match parse(event.content):
             case {"at": str(at), "details": {"log_size": str(size), **_rest}}:
                 if int(size) > place:
-                    return datetime.fromisoformat(at)
+                    return event if datetime.fromisoformat(at) < before else None
     return None
+
+
+def times_of(retired: Iterable[RetiredKey]) -> dict[Sha256, datetime]:
+    """Return when each key was revoked; where it was several times, the first."""
+    times: dict[Sha256, datetime] = {}
+    for one in retired:
+        keyid = one.known.key.keyid
+        times[keyid] = min(one.at, times.get(keyid, one.at))
+    return times

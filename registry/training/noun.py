@@ -1,7 +1,8 @@
 """The noun ``training-run``: a run's record counts once it agrees with what was signed.
 
-- R1: an evaluator verifies it: its attestation is in the log, and every version of the
-  run that the register signed says the same of sites, data, code and environment;
+- R1: an evaluator verifies it: what the centre attested when the run ended is in the log
+  and says the same; so is every update, signed by its site; and every version of the run
+  that the register signed says the same of sites, data, code and environment;
 - R2: anybody who checks disputes it; R3: it is corrected and verified again.
 """
 
@@ -9,18 +10,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from federation.domain.ids import Sha256
 from federation.errors import PlatformError
 from federation.errors.evidence_nouns import RunDisagreesError
-from federation.errors.registry import LogTamperedError, NotCanonicalError, RecordInvalidError
+from federation.errors.records import StatementNotLoggedError
+from federation.errors.registry import RecordInvalidError
+from federation.errors.signed import LogTamperedError, NotCanonicalError
 from federation.evidence.canonical import canonical
 from federation.evidence.model_version import Record
+from federation.evidence.statements import PredicateType, Statement
 from federation.wording import Text
+from registry.evidence.logged import logged_statement
 from registry.ports import Transaction
 from registry.records.moves import Case, Move, Moves, Seat
 from registry.records.ports import StoredRecord
 from registry.records.shapes import Noun
 from registry.roles import Role
+from registry.training.attestation import attests, unsigned_updates
 from registry.training.run import NAME, TrainingRun
 
 
@@ -41,13 +46,24 @@ class RunDeed(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RunEvidence:
-    """What the register itself holds of a run: its signed versions, the attestation's place."""
+    """What the register itself holds of a run: signed versions, attestation, updates.
+
+    `unsigned` are rounds and sites whose update the log does not have as the record says.
+    """
 
     versions: tuple[Record, ...] = ()
-    attestation_index: int | None = None
+    attestation: Statement | None = None
+    unsigned: tuple[tuple[int, str], ...] = ()
 
 
 _NOT_LOGGED = Text(en="its attestation is not in the log", zh="其證明不在紀錄中")
+_NOT_ATTESTED = Text(
+    en="the centre attested something else when the run ended", zh="與中心於執行結束時的證明不同"
+)
+_UNSIGNED = Text(
+    en="the update of {site} in round {round} is not in the log as that site signed it",
+    zh="{site} 於第 {round} 輪的更新與證據紀錄中該院簽署者不符",
+)
 _OTHER = Text(en="a signed version of the run says otherwise", zh="該次執行的已簽署版本內容不同")
 _UNKNOWN = Text(en="that version is not of this run", zh="該版本不屬於此次執行")
 _NAME = Text(en="the record's id is not the run's", zh="紀錄編號與執行編號不同")
@@ -57,14 +73,36 @@ def collect(transaction: Transaction, record: StoredRecord) -> RunEvidence:
     """Return what the guards judge; raises `LogTamperedError` for an unreadable version."""
     run = _run(record)
     versions = transaction.models.of_run(run.run)
-    place = transaction.log.index_of(Sha256(run.attestation))
-    return RunEvidence(tuple(_signed(one.entry, one.record) for one in versions), place)
+    signed = tuple(_signed(one.entry, one.record) for one in versions)
+    try:
+        kind = PredicateType.TRAINING_RUN
+        attestation = logged_statement(transaction, run.attestation, kind)
+    except StatementNotLoggedError:
+        return RunEvidence(signed)
+    return RunEvidence(signed, attestation, tuple(unsigned_updates(transaction, run, attestation)))
 
 
 def attested_in_log(case: Case) -> Iterator[PlatformError]:
     """R1: the attestation it names is an entry of the log."""
-    if _of(case).attestation_index is None:
+    if _of(case).attestation is None:
         yield RunDisagreesError(run=case.record.id, field="attestation", why=_NOT_LOGGED)
+
+
+def as_attested(case: Case) -> Iterator[PlatformError]:
+    """R1: the record says what the centre attested."""
+    found = _of(case).attestation
+    if found is not None and not attests(found, _run(case.record)):
+        yield RunDisagreesError(run=case.record.id, field="attestation", why=_NOT_ATTESTED)
+
+
+def updates_signed(case: Case) -> Iterator[PlatformError]:
+    """R1: every update of every round is one that its site signed."""
+    for number, site in _of(case).unsigned:
+        why = Text(
+            en=_UNSIGNED.en.format(site=site, round=number),
+            zh=_UNSIGNED.zh.format(site=site, round=number),
+        )
+        yield RunDisagreesError(run=case.record.id, field="round_log", why=why)
 
 
 def agrees_with_versions(case: Case) -> Iterator[PlatformError]:
@@ -114,7 +152,7 @@ _VERIFIED = Text(en="Evaluations and dossiers may rest on it.", zh="評估與文
 _CORRECT = Text(
     en="Correct the record, then have it verified again.", zh="請更正紀錄後,重新送驗證。"
 )
-_GUARDS = (attested_in_log, agrees_with_versions, names_its_versions)
+_GUARDS = (attested_in_log, as_attested, updates_signed, agrees_with_versions, names_its_versions)
 MOVES = Moves(
     start=RunState.RECORDED,
     moves=(

@@ -38,7 +38,7 @@ class Plan(Body):
     """What was asked of every round; `clip_norm` is null where nothing was clipped."""
 
     rounds: _Round
-    local_epochs: Annotated[int, Field(gt=0, le=10**4)]
+    local_epochs: Annotated[float, Field(gt=0, le=10**4)]
     learning_rate: Positive
     clip_norm: Positive | None
     seed: Count

@@ -103,6 +103,7 @@ def test_the_study_is_taken_to_its_report_with_costs_from_the_evaluation(
     assert found.state == "reported"
     assert found.costs is not None
     assert found.as_json()["invented"] is True
+    assert found.report.read_text("utf-8").lower().startswith("<!doctype html")
     assert {path.name for path in found.figures} >= {"plane.en.svg", "plane.zh-Hant-TW.svg"}
     assert 0 < opened.met < opened.applicable
     assert audit(CentreHome.open(home.path))["records"] > 15
@@ -123,6 +124,7 @@ def test_a_step_that_cannot_be_done_is_left_out_and_said_to_be(home: Home, tmp_p
     assert found["evaluation"]["left_out"]["code"] == HomeMissingError.code
     assert any(f"[{HomeMissingError.code}]" in line for line in told)
     assert found["impact"]["state"] == "reported" and found["impact"]["costs"] is None
+    assert found["records"]["left_out"]["code"] == HomeMissingError.code, "no node, no card"
     assert found["dossier"]["completeness"]["met"] > 0
 
 

@@ -1,4 +1,4 @@
-"""The three steps after the training, told in a few lines.
+"""The four steps after the training, told in a few lines.
 
     found = Chapter(rehearsal, entry, sites=trained, tell=print).run()
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from federation.commands.evidence_rehearsal import evaluation as evaluating
 from federation.commands.evidence_rehearsal.dossier import Opened, open_with_evidence
 from federation.commands.evidence_rehearsal.evaluation import Evaluated
+from federation.commands.evidence_rehearsal.records import RecordsOf, Written
 from federation.commands.evidence_rehearsal.study import Studied, study_impact
 from federation.commands.following import result_of
 from federation.commands.output import t
@@ -84,10 +85,23 @@ NO_COSTS = Text(
     en="  No cost-effectiveness: the evaluation's counts are hidden, or do not count",
     zh="  未進行成本效果分析:評估次數不顯示或不予採計",
 )
+RECORDING = Text(
+    en="- Records: each hospital signs its dataset card, the training run is checked against the "
+    "log, the version's card is filled in",
+    zh="- 登錄紀錄:各院簽署資料卡、訓練執行與證據紀錄核對、填寫版本登錄卡",
+)
+RECORDED = Text(
+    en="  {cards} dataset cards in use; training run {run} {state}; the version is now: {version}",
+    zh="  {cards} 份資料卡使用中;訓練執行 {run} {state};版本目前狀態:{version}",
+)
 OPENED = Text(
     en="- Dossier for the TFDA: {items} pieces of evidence, {met} of {applicable} requirements met",
     zh="- 食藥署查驗登記文件:{items} 項證據,符合 {met}/{applicable} 項要求",
 )
+RUN_STATES = {
+    "recorded": Text(en="recorded", zh="已登錄"),
+    "verified": Text(en="verified", zh="已驗證"),
+}
 LEFT_OUT = Text(en="  Left out: [{code}] {what}", zh="  略過:[{code}] {what}")
 
 Json = dict[str, Any]
@@ -119,6 +133,7 @@ class Chapter:
         return {
             "evaluation": _json(evaluated),
             "impact": _json(self._impact(counts_in)),
+            "records": _json(self._records(evaluated)),
             "dossier": _json(self._dossier()),
         }
 
@@ -186,6 +201,32 @@ class Chapter:
         self.tell(_costs(found))
         return found
 
+    def _records(self, evaluated: Evaluated | PlatformError | None) -> Written | PlatformError:
+        self.tell(t(RECORDING))
+        homes = {
+            str(one.site): one.home
+            for one in self.rehearsal.hospitals
+            if str(one.site) in self.sites
+        }
+        records = RecordsOf(
+            self.rehearsal.centre,
+            self._desk,
+            STUDY,
+            self.entry,
+            homes,
+            self.rehearsal.plan.workdir / "records",
+            self.rehearsal.check_running,
+        )
+        judged = evaluated.judged if isinstance(evaluated, Evaluated) else {}
+        try:
+            found = records.write(judged, now=datetime.now(UTC))
+        except PlatformError as error:
+            return self._left_out(error)
+        state = t(RUN_STATES[found.run_state])
+        told = {"cards": len(found.cards), "run": found.run, "state": state}
+        self.tell(t(RECORDED, **told, version=_state(found.version_state)))
+        return found
+
     def _dossier(self) -> Opened | PlatformError:
         try:
             found = open_with_evidence(self._desk, self.entry)
@@ -224,6 +265,13 @@ def _named(dimensions: Sequence[str]) -> str:
     return ", ".join(t(DIMENSIONS[name]).lower() for name in dimensions) or "–"
 
 
+def _state(of_version: str) -> str:
+    """Return a version's state as the register's pages call it, inside a sentence."""
+    from registry.pages.states import STATES
+
+    return t(STATES[of_version].name).lower()
+
+
 def _rate(said: Mapping[str, Any]) -> str:
     return t(HIDDEN) if said["value"] is None else f"{said['value']:.2f}"
 
@@ -257,7 +305,7 @@ def _failure(result: Mapping[str, Any]) -> StepFailedError:
     )
 
 
-def _json(found: Evaluated | Studied | Opened | PlatformError | None) -> Json | None:
+def _json(found: Evaluated | Studied | Written | Opened | PlatformError | None) -> Json | None:
     if isinstance(found, PlatformError):
         return {"left_out": {"code": found.code, "what": found.say_what()}}
     return None if found is None else found.as_json()

@@ -16,7 +16,7 @@ from typing import Any
 
 from federation.commands.evidence_rehearsal.people import APPROVER, OWNER, REVIEWER
 from federation.coordinator.home import CentreHome
-from federation.domain.evaluation_plan import Corruption
+from federation.domain.evaluation_plan import Corruption, Explaining
 from federation.domain.ids import Sha256, StudyId
 from federation.domain.study import Study
 from federation.errors.economics import AccuracyMissingError
@@ -102,6 +102,11 @@ class Evaluated:
         return [name for name, state in self.states.items() if state in _WRITTEN]
 
     @property
+    def judged(self) -> dict[str, str]:
+        """Return the records that people judged or accepted, by dimension."""
+        return {name: f"{self.id}.1.{name}" for name in self.settled}
+
+    @property
     def left_open(self) -> list[str]:
         """Return the dimensions that count for nothing yet."""
         return [name for name, state in self.states.items() if state not in _WRITTEN]
@@ -125,7 +130,8 @@ def plan_evaluation(
 ) -> Study:
     """Plan the evaluation of a version at every enrolled hospital, log the plan, submit it.
 
-    Of the corruptions of images one is kept, so that a visitor waits less.
+    Of the corruptions of images one is kept and few cases are explained, so that a visitor
+    waits less.
 
     Raises
     ------
@@ -158,7 +164,8 @@ def _set_limits(centre: CentreHome, study: Study) -> None:
 
 def _shorter(study: Study) -> Study:
     assert study.evaluation is not None  # it was planned as one
-    plan = replace(study.evaluation, corruptions=(Corruption.NOISE,))
+    explaining = Explaining(cases=16, steps=16)
+    plan = replace(study.evaluation, corruptions=(Corruption.NOISE,), explainability=explaining)
     shorter = replace(study, evaluation=plan)
     return replace(shorter, digest=digest_of_study(shorter))
 

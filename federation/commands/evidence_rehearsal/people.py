@@ -10,6 +10,7 @@ HOSPITAL = "Demo hospital"
 VALIDATION = "Clinical AI validation centre (demo)"
 RESPONSIBLE_AI = "Responsible AI centre (demo)"
 IMPACT = "AI impact research centre (demo)"
+DATA_HOUSE = "Data review council (demo, invented)"
 BOARD = "Joint ethics board (demo)"
 
 OWNER = Actor("demo-ai-owner", HOSPITAL, "HAO")
@@ -21,8 +22,20 @@ COMMITTEE = Actor("demo-committee", HOSPITAL, "HAC")
 APPROVER = Actor("demo-approver", VALIDATION, "VAL-A")
 """Logs evaluation plans and judges their results."""
 
+EVALUATOR = Actor("demo-evaluator", VALIDATION, "VAL-E")
+"""Checks documents, and verifies the record of the training run."""
+
 REVIEWER = Actor("demo-reviewer", RESPONSIBLE_AI, "RAI-A")
 """Accepts a missed threshold, together with the approver."""
+
+REGISTRAR = Actor("demo-registrar", RESPONSIBLE_AI, "RAI-R")
+"""Takes a version with a complete card into the register."""
+
+DATA_STAFF = Actor("demo-data-staff", DATA_HOUSE, "NHI-S")
+"""Looks whether a data application is whole."""
+
+DATA_COUNCIL = Actor("demo-data-council", DATA_HOUSE, "NHI-C")
+"""Decides on data applications."""
 
 ETHICS = Actor("demo-ethics", BOARD, "IRB")
 """Lets a study be registered."""

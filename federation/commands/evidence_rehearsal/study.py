@@ -32,6 +32,7 @@ from federation.operations.impact_economics import (
     cost_effectiveness,
     write_out,
 )
+from federation.settings import language
 from federation.storage import write_atomic
 
 STUDY = "pneumonia-impact-demo"
@@ -50,6 +51,7 @@ class Studied:
     costs: CostEffectiveness | None
     folder: Path
     figures: tuple[Path, ...]
+    report: Path
 
     def as_json(self) -> dict[str, object]:
         """Return the study for machines."""
@@ -60,6 +62,7 @@ class Studied:
             "results": [one.as_json() for one in self.results],
             "costs": None if self.costs is None else _costs_json(self.costs),
             "figures": [str(path) for path in self.figures],
+            "report": str(self.report),
         }
 
 
@@ -97,7 +100,9 @@ def study_impact(
     state = _report(desk, folder, results, costs)
     written = () if costs is None else write_out(costs, folder)
     figures = tuple(path for path in written if path.suffix == ".svg")
-    return Studied(STUDY, state, results, costs, folder, figures)
+    page = folder / "report.html"
+    write_atomic(page, impact.report_of(desk, STUDY, language()), mode=0o644)
+    return Studied(STUDY, state, results, costs, folder, figures, page)
 
 
 def _begin(

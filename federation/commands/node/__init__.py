@@ -5,12 +5,14 @@ import typer
 from federation.commands import replay
 from federation.commands.node import (
     books,
+    cards,
     cohorts,
     data,
     decisions,
     keys,
     membership,
     optout,
+    outcomes,
     policy,
     predictions,
     ways_in,
@@ -34,3 +36,5 @@ app.add_typer(policy.person_app, name="person")
 app.add_typer(policy.policy_app, name="policy")
 app.add_typer(books.ledger_app, name="ledger")
 app.add_typer(predictions.app, name="predictions")
+app.add_typer(outcomes.app, name="outcomes")
+app.add_typer(cards.card_app, name="card")

@@ -51,6 +51,15 @@ TRAINS = Text(en="Trains", zh="訓練")
 EVALUATES = Text(
     en="Trains nothing; evaluates {entries}, of recipe", zh="不進行訓練;評估 {entries},配方"
 )
+FITS = Text(
+    en="Trains nothing; fits {analyses} to tables of outcomes,",
+    zh="不進行訓練;以結果資料表配適 {analyses},",
+)
+LINES = Text(
+    en="Data here: {patients} patients with a line in the table. What is added later is not "
+    "covered.",
+    zh="院內資料:資料表中有 {patients} 位病人。之後加入者不在核准範圍內。",
+)
 LEAVES = Text(en="What leaves:", zh="離院內容:")
 LEAVING = Text(
     en="  {when}: {words} ({field}), at most {size}",
@@ -225,9 +234,17 @@ def _asked(found: "Briefing") -> dict[str, object]:
 
 
 def _does(study: "Study") -> str:
+    if study.outcomes is not None:
+        return t(FITS, analyses=", ".join(one.name for one in study.outcomes.analyses))
     if study.evaluation is None:
         return t(TRAINS)
     return t(EVALUATES, entries=", ".join(one.entry for one in study.evaluation.versions))
+
+
+def _data(found: "Briefing") -> str:
+    counts = {name: found.counts[name] for name in ("patients", "images")}
+    is_table = found.study.outcomes is not None
+    return t(LINES, patients=counts["patients"]) if is_table else t(DATA, **counts)
 
 
 def _in_words(found: "Briefing") -> list[str]:
@@ -237,9 +254,8 @@ def _in_words(found: "Briefing") -> list[str]:
     if found.problem is not None:
         return [t(PROBLEM, code=found.problem.code, said=found.problem.say(language))]
     against = reasons(found.verdicts, language)
-    counts = {name: found.counts[name] for name in ("patients", "images")}
     return [
-        t(DATA, **counts),
+        _data(found),
         t(LEAVES),
         *(
             t(LEAVING, when=one.when, words=one.words, field=one.field, size=_size(one.bytes))

@@ -40,7 +40,7 @@ from federation.errors.approval import (
     ProposalMissingError,
 )
 from federation.errors.core import InvalidIdError, UnreadableRecordError
-from federation.errors.registry import UnknownSignerError
+from federation.errors.signed import UnknownSignerError
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
 from federation.evidence.verification import PublicKey, trusted_keys, verify_envelope

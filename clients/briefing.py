@@ -11,21 +11,32 @@ from datetime import datetime
 
 from clients.approvals import Decision, decision_of
 from clients.data.catalogue.cards import dataset_card
+from clients.data.people.representativeness import in_tens
 from clients.decide import DIGITS, Case, case_of, desk_of, proposer_of
 from clients.endorsements import Proposer
-from clients.gate import REPORT_KEYS, SUM_KEY
+from clients.gate import DISJOINTNESS, REPORT_KEYS, SUM_KEY
 from clients.home import NodeHome
 from clients.policy import Verdict, judge
 from clients.policy.judgement import hospital_epsilon
 from clients.sum_peers import PeerLine, describe_peers
 from federation.domain.evaluation_plan import EvaluationPlan
+from federation.domain.outcome_plan import (
+    Analysis,
+    Baseline,
+    Cox,
+    OutcomePlan,
+    Survival,
+    Weighted,
+    covariates_of,
+)
 from federation.domain.site import Site, SiteState
 from federation.domain.study import CentralPlan, Study
 from federation.domain.update import FLOAT32_BYTES
 from federation.errors import PlatformError
 from federation.evidence.verification import PublicKey
 from federation.wire.messages import TaskKind
-from federation.wire.statistics import layout_of
+from federation.wire.outcome_sums import ALL, largest_row, largest_shares
+from federation.wire.statistics import LIMBS, layout_of
 from federation.wording import Language, Text
 
 NUMBER_BYTES = 24
@@ -34,6 +45,7 @@ EVENT_BYTES = 200
 METRIC_BYTES = 200
 COUNTS_BYTES = 4_000
 KEY_BYTES = 4_096
+DISJOINTNESS_BYTES = 4_096
 
 FIELDS: Mapping[str, tuple[Text, int]] = {
     "patients": (Text(en="number of patients", zh="病人數"), NUMBER_BYTES),
@@ -53,6 +65,13 @@ FIELDS: Mapping[str, tuple[Text, int]] = {
     "noise_multiplier": (Text(en="noise multiplier", zh="雜訊倍率"), NUMBER_BYTES),
     "sample_rate": (Text(en="sampling rate", zh="抽樣率"), NUMBER_BYTES),
     "clip_norm": (Text(en="clipping norm", zh="裁剪範數"), NUMBER_BYTES),
+    "disjointness": (
+        Text(
+            en="which runs' patients were left out, two digests, their number in tens",
+            zh="排除哪些訓練的病人、兩個摘要值,以及以十為單位的人數",
+        ),
+        DISJOINTNESS_BYTES,
+    ),
     "sum_key": (Text(en="signed key for the sum", zh="加總用之已簽署金鑰"), KEY_BYTES),
     "dataset_digest": (Text(en="content id of the data", zh="資料摘要"), DIGEST_BYTES),
     "code_digest": (Text(en="content id of the software", zh="軟體摘要"), DIGEST_BYTES),
@@ -80,6 +99,34 @@ STATISTICS = Text(
     "sum over {sites} sites or more; no differential privacy",
     zh="每一版本依分數計數的 {counts} 個數值(已遮罩):中心僅能得知 {sites} 院以上之總和;無差分隱私",
 )
+EXPLAINED = Text(
+    en="; with them sums over at most {cases} patients of how well their explanations hold "
+    "(no map, no image)",
+    zh=";其中含至多 {cases} 位病人之解釋檢查總和(不含圖與影像)",
+)
+OUTCOME_SUMS = Text(
+    en="up to {numbers} whole numbers, masked: the centre learns only their sum over {sites} "
+    "sites or more; no differential privacy. What they are follows",
+    zh="至多 {numbers} 個整數(已遮罩):中心僅能得知 {sites} 院以上之總和;無差分隱私。內容如下",
+)
+TIMES = Text(
+    en="patients with and without the event by time and {group}",
+    zh="依時間與 {group} 計數之事件與非事件病人數",
+)
+GRADIENTS = Text(
+    en="gradient and information of a model of {covariates}; counts of its levels",
+    zh="以 {covariates} 為變數之模型的梯度與訊息矩陣,及各類別人數",
+)
+RISK_SETS = Text(
+    en="sums of {covariates}, of their squares and products over who is at risk and who has the "
+    "event, at every time",
+    zh="各時點風險集合與事件病人之 {covariates} 總和、平方和與乘積和",
+)
+ARMS = Text(
+    en="a model of {treatment} by {covariates}, then weighted sums of {outcome} by {treatment}",
+    zh="以 {covariates} 預測 {treatment} 之模型,及依 {treatment} 之 {outcome} 加權總和",
+)
+EACH_SUM = Text(en="each sum", zh="每次加總")
 EACH_VERSION = Text(en="for each version", zh="每一版本")
 ONCE = Text(en="once, with the approval", zh="核准時一次")
 EACH_ROUND = Text(en="each round", zh="每輪")
@@ -188,7 +235,7 @@ def briefing_of(home: NodeHome, study: Study, *, now: datetime, language: Langua
 
 
 def _peers(case: Case) -> tuple[PeerLine, ...]:
-    plan = case.study.evaluation
+    plan = case.study.protocol
     if plan is None:
         return ()
     rule = case.signed.policy.peer_rule()
@@ -203,6 +250,8 @@ def _proposer(home: NodeHome, study: Study) -> Proposer | None:
 
 
 def _counts(home: NodeHome, case: Case) -> dict[str, object]:
+    if case.study.outcomes is not None:
+        return {"patients": in_tens(len(case.images)), "images": 0}
     settings = home.settings()
     site = Site(settings.site, settings.name, SiteState.ENROLLED)
     card = dataset_card(home.data, case.recipe, site=site, cohort=case.study.cohort)
@@ -211,6 +260,8 @@ def _counts(home: NodeHome, case: Case) -> dict[str, object]:
 
 
 def _leaves(case: Case, language: Language) -> tuple[Leaving, ...]:
+    if case.study.outcomes is not None:
+        return _outcomes_leaving(case.study, case.study.outcomes, language)
     if case.study.evaluation is not None:
         return _evaluation_leaving(case.study, case.study.evaluation, language)
     manifest = case.manifest
@@ -227,7 +278,9 @@ def _leaves(case: Case, language: Language) -> tuple[Leaving, ...]:
                    "sample_rate", "clip_norm"}  # fmt: skip
         trained = [one for one in trained if one.field not in private]
     evaluated = [
-        one for one in _fields(TaskKind.EVALUATE, AT_THE_END, language) if one.field != SUM_KEY
+        one
+        for one in _fields(TaskKind.EVALUATE, AT_THE_END, language)
+        if one.field not in (SUM_KEY, DISJOINTNESS)
     ]
     return (*_counts_leaving(case.study, language), update, *trained, *evaluated)
 
@@ -235,10 +288,45 @@ def _leaves(case: Case, language: Language) -> tuple[Leaving, ...]:
 def _evaluation_leaving(
     study: Study, plan: EvaluationPlan, language: Language
 ) -> tuple[Leaving, ...]:
-    layout = layout_of(plan)
-    words = STATISTICS.say(language, counts=f"{layout.size:,}", sites=study.quorum)
-    row = Leaving("statistics", words, layout.floats * FLOAT32_BYTES, EACH_VERSION)
+    layouts = [layout_of(plan, place) for place in range(1, len(plan.versions) + 1)]
+    largest = max(layouts, key=lambda one: one.size)
+    words = STATISTICS.say(language, counts=f"{largest.size:,}", sites=study.quorum)
+    if plan.explainability is not None:
+        words += EXPLAINED.say(language, cases=plan.explainability.cases)
+    row = Leaving("statistics", words, largest.floats * FLOAT32_BYTES, EACH_VERSION)
     return (row, *_fields(TaskKind.EVALUATE, EACH_VERSION, language))
+
+
+def _outcomes_leaving(study: Study, plan: OutcomePlan, language: Language) -> tuple[Leaving, ...]:
+    """Return what leaves for each analysis, and the masked row that carries all of it."""
+    words = OUTCOME_SUMS.say(language, numbers=f"{largest_row(plan):,}", sites=study.quorum)
+    size = LIMBS * (largest_row(plan) + 1) * FLOAT32_BYTES
+    shares = largest_shares(plan)
+    told = [
+        Leaving(
+            one.name,
+            _of_analysis(one, language),
+            LIMBS * shares[one.name] * FLOAT32_BYTES,
+            EACH_SUM,
+        )
+        for one in plan.analyses
+    ]
+    reported = [
+        _field(name, EACH_SUM, language) for name in ("code_digest", "dataset_digest", SUM_KEY)
+    ]
+    return (Leaving("sums", words, size, EACH_SUM), *told, *reported)
+
+
+def _of_analysis(one: Analysis, language: Language) -> str:
+    values = {"covariates": ", ".join(covariates_of(one))}
+    match one:
+        case Survival(group=group):
+            return TIMES.say(language, group=group or ALL)
+        case Cox(baseline=Baseline.SHARED):
+            return RISK_SETS.say(language, **values)
+        case Weighted(treatment=treatment, outcome=outcome):
+            return ARMS.say(language, treatment=treatment, outcome=outcome, **values)
+    return GRADIENTS.say(language, **values)
 
 
 def _counts_leaving(study: Study, language: Language) -> tuple[Leaving, ...]:

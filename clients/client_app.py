@@ -33,6 +33,7 @@ from clients.ledger_store import LedgerStore
 from clients.local_plan import LocalPlan, local_plan
 from clients.losses import era_of
 from clients.one_answer import Charge, OneAnswer
+from clients.outcome_study.answering import OutcomeStudy
 from clients.policy import Policy
 from clients.policy.rules import BYTES_PER_MB
 from clients.private_training import (
@@ -122,11 +123,22 @@ class HospitalHandler:
             if kept is not None:
                 return kept
             self._progress(task, 0, 1)  # loading the cohort takes long: say that it is begun
-            if standing.study.evaluation is not None:
-                return self._evaluation_study(one).answer(one, standing, standing.study.evaluation)
+            if standing.study.protocol is not None:
+                return self._take_step(one, standing)
             _require(not task.keys, standing.study, "it sums nothing")
             work = self._prepare(one, standing)
             return self._train(work) if task.kind is TaskKind.TRAIN else self._evaluate(work)
+
+    def _take_step(self, one: OneAnswer, standing: Standing) -> Reply:
+        """Return the reply to a step of a protocol; say in the end that the work is over."""
+        evaluation, outcomes = standing.study.evaluation, standing.study.outcomes
+        try:
+            if evaluation is not None:
+                return self._evaluation_study(one).answer(one, standing, evaluation)
+            assert outcomes is not None  # it has one of both
+            return self._outcome_study(one).answer(one, standing, outcomes)
+        finally:
+            self._progress(one.task, 1, 1)
 
     def _evaluation_study(self, one: OneAnswer) -> EvaluationStudy:
         task, home = one.task, self._home
@@ -138,6 +150,16 @@ class HospitalHandler:
             is_approved=lambda: self._standing(task, is_leaving=True).study.id == task.study,
             told=lambda done, total: self._progress(task, done, total),
             note=lambda digest: self._record(AuditKind.PREDICTIONS_KEPT, task, predictions=digest),
+        )
+
+    def _outcome_study(self, one: OneAnswer) -> OutcomeStudy:
+        task, home = one.task, self._home
+        return OutcomeStudy(
+            home,
+            self._signer,
+            heads=lambda: heads_now(one.books, home.audit_log, era=era_of(home)),
+            is_approved=lambda: self._standing(task, is_leaving=True).study.id == task.study,
+            note=lambda digest: self._record(AuditKind.OUTCOMES_KEPT, task, lines=digest),
         )
 
     def _standing(self, task: Task, *, is_leaving: bool = False) -> Standing:
@@ -236,6 +258,7 @@ class HospitalHandler:
 
     def _evaluate(self, work: "_Work") -> Reply:
         self._check_evaluation(work)
+        self._lineage.name_model(run=work.task.run, model=work.one.model_digest)
         work.one.reserve()
         result = evaluate(work.model, work.cohort.heldout, task=work.recipe.task)
         report = {
@@ -401,7 +424,7 @@ def _charge(task: Task, standing: Standing) -> Charge | None:
     A study that only evaluates pays nothing and is entered all the same.
     """
     privacy, policy = standing.study.privacy, standing.policy
-    if standing.study.evaluation is not None:
+    if standing.study.protocol is not None:
         return free_of_charge(standing.study)
     if privacy is None or task.kind is not TaskKind.TRAIN:
         return None

@@ -16,10 +16,12 @@ from clients.approved_data import ApprovedData
 from clients.data.catalogue.cards import dataset_card, patient_counts, without_counts
 from clients.data.catalogue.store import Instance, cohort_digest
 from clients.data.cohort.choice import choose
+from clients.data.outcomes.store import OutcomeRow, present_rows
 from clients.endorsements import Proposer, endorse, endorsement_of
 from clients.home import NodeHome
 from clients.ledger_store import LedgerStore
 from clients.noisy_counts import noisy_counts_in, release_counts
+from clients.outcome_study.columns import check_fits
 from clients.persons import OFFICER, People, Person
 from clients.policy import Facts, Policy, SignedPolicy, judge, policy_in_force, reasons, seen_file
 from clients.randomness import SecureRandom
@@ -31,7 +33,7 @@ from federation.domain.ids import Sha256, StudyId
 from federation.domain.recipe import Recipe
 from federation.domain.site import Site, SiteState
 from federation.domain.study import Study
-from federation.domain.update import UpdateManifest
+from federation.domain.update import TensorSlot, UpdateManifest
 from federation.errors.approval import (
     AlreadyDecidedError,
     PolicyRefusedError,
@@ -44,6 +46,8 @@ from federation.evidence.verification import PublicKey, trusted_keys, verify_env
 from federation.privacy.accountants import Spent, spent
 from federation.recipes import catalogue, flat, networks
 from federation.storage import write_atomic
+from federation.wire.outcome_sums import largest_row
+from federation.wire.statistics import LIMBS
 
 DIGITS = 12
 """How much of a study's digest people are shown and give back."""
@@ -62,7 +66,7 @@ class Case:
     proposer: Proposer
     signed: SignedPolicy
     manifest: UpdateManifest
-    images: Sequence[Instance]
+    images: Sequence[Instance | OutcomeRow]
     spent: Spent
     facts: Facts
 
@@ -107,8 +111,7 @@ def case_of(home: NodeHome, study: Study, *, now: datetime) -> Case:
     """
     signed, proposer = policy_in_force(home, now=now), proposer_of(home, study)
     recipe = catalogue.recipe(study.recipe)
-    manifest = flat.manifest_of(networks.build(recipe, seed=study.seed))
-    images = choose(home.data, recipe, cohort=study.cohort).images
+    manifest, images = _manifest(study, recipe), _chosen(home, study, recipe)
     used = _spent(home, signed.policy, now=now)
     others = _spent(home, signed.policy, now=now, without=study.id)
     facts = Facts(
@@ -122,6 +125,23 @@ def case_of(home: NodeHome, study: Study, *, now: datetime) -> Case:
         period_left=max(0.0, signed.policy.period_epsilon - others.epsilon),
     )
     return Case(study, recipe, proposer, signed, manifest, images, used, facts)
+
+
+def _manifest(study: Study, recipe: Recipe) -> UpdateManifest:
+    """Return the form of what leaves; of an outcome study, of its largest masked row."""
+    if study.outcomes is not None:
+        floats = LIMBS * (largest_row(study.outcomes) + 1)
+        return UpdateManifest((TensorSlot("sums", (floats,)),))
+    return flat.manifest_of(networks.build(recipe, seed=study.seed))
+
+
+def _chosen(home: NodeHome, study: Study, recipe: Recipe) -> "Sequence[Instance | OutcomeRow]":
+    """Return what of this hospital the study is about: images, or lines of a table."""
+    if study.outcomes is not None:
+        rows = present_rows(home.data, study.cohort)
+        check_fits(rows, study.outcomes, table=study.cohort)
+        return rows
+    return choose(home.data, recipe, cohort=study.cohort).images
 
 
 def approve_study(
@@ -167,14 +187,19 @@ def approve_study(
         policy=case.signed.policy,
         recipe=case.recipe,
         manifest_digest=case.manifest.digest,
-        dataset_digest=cohort_digest(list(case.images)),
+        dataset_digest=_dataset_digest(case, data),
         officer=People.of(home).signer(OFFICER),
         now=now,
         terms=_terms(case, data, endorsement),
     )
-    _offer_card(home, case, counts)
+    _offer_card(home, case, counts, now=now)
     _record(home, AuditKind.STUDY_APPROVED, study, now=now)
     return path
+
+
+def _dataset_digest(case: Case, data: ApprovedData) -> Sha256:
+    images = [one for one in case.images if isinstance(one, Instance)]
+    return cohort_digest(images) if images else data.digest
 
 
 def endorse_study(
@@ -257,10 +282,10 @@ def _spent(
 
 
 def _check_sum(home: NodeHome, study: Study, policy: Policy) -> None:
-    """Refuse an evaluation whose sum would be among hospitals that this one does not know."""
-    if study.evaluation is not None:
+    """Refuse a study whose sums would be among hospitals that this one does not know."""
+    if study.protocol is not None:
         check_peers(
-            study.evaluation.peers,
+            study.protocol.peers,
             site=home.settings().site,
             own=Signer.load(home.node_key).public_key,
             rule=policy.peer_rule(),
@@ -308,23 +333,28 @@ def _counts(home: NodeHome, case: Case, *, now: datetime) -> str | None:
     plan = case.study.privacy
     if plan is None or plan.counts is None:
         return None
-    exact = patient_counts(home.data, case.images)
+    images = [one for one in case.images if isinstance(one, Instance)]
+    exact = patient_counts(home.data, images)
     return release_counts(
         home, case.study, exact, policy=case.signed.policy, source=SecureRandom(), now=now
     )
 
 
-def _offer_card(home: NodeHome, case: Case, counts: str | None) -> None:
+def _offer_card(home: NodeHome, case: Case, counts: str | None, *, now: datetime) -> None:
     """Write the dataset card of the approved cohort, which the agent sends.
 
-    Its counts are suppressed ones, or noisy ones where the study asks for them.
+    Its counts are suppressed ones, or noisy ones where the study asks for them. A table of
+    outcomes has no card.
     """
+    if case.study.outcomes is not None:
+        return
     settings, study = home.settings(), case.study
     site = Site(settings.site, settings.name, SiteState.ENROLLED)
     card = dataset_card(home.data, case.recipe, site=site, cohort=study.cohort)
     if counts is not None:
         noisy = {**noisy_counts_in(counts), "signed": counts}
         card = {**without_counts(card), "noisy_counts": noisy}
+    card["made"] = now.isoformat(timespec="seconds")
     home.cards.mkdir(mode=0o700, exist_ok=True)
     write_atomic(home.cards / f"{study.id}.json", json.dumps(card, ensure_ascii=False).encode())
 

@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from federation.domain.cells import SMALL_CELL
 from federation.domain.metric import Metric
 from federation.errors.ledger import SmallGroupError
 from federation.evaluation.auroc import NORMAL_975, delong_variance
@@ -21,10 +22,7 @@ from federation.evaluation.auroc import NORMAL_975, delong_variance
 if TYPE_CHECKING:
     from clients.evaluation import SiteEvaluation
 
-SMALL_CELL = 10
-"""No count of patients between 1 and this number, exclusive, leaves a hospital."""
-
-COUNTS = frozenset({"patients", "examples", "n", "heldout_patients"})
+COUNTS = frozenset({"patients", "examples", "n", "heldout_patients", "left_out"})
 """The fields of a report that count patients or their images."""
 
 DECIMALS = 4

@@ -23,7 +23,6 @@ from clients.disclosure import (
     DECIMALS,
     DIGITS_OF_VARIANCE,
     LARGEST_LOSS,
-    SMALL_CELL,
     shared_count,
     shared_report,
 )
@@ -31,6 +30,7 @@ from clients.heads import Heads
 from clients.low_bits import carries_payload, without_low_bits
 from clients.norm_bound import MovingPlan, longest_update
 from clients.randomness import SecureRandom
+from federation.domain.cells import SMALL_CELL
 from federation.domain.ids import RunId, Sha256, SiteId
 from federation.domain.study import Study
 from federation.domain.update import UpdateManifest
@@ -48,6 +48,9 @@ MOST_REPORT_BYTES = 16_384
 SUM_KEY = "sum_key"
 """The one signed text of a report: this node's own key for a sum (`federation.secure_sum`)."""
 
+DISJOINTNESS = "disjointness"
+"""What this node found out about whom a version was trained on (`clients.evaluation_study`)."""
+
 REPORT_KEYS: Mapping[TaskKind, frozenset[str]] = {
     TaskKind.TRAIN: frozenset(
         {"patients", "examples", "steps", "loss", "events", "epsilon", "delta", "epsilon_rdp",
@@ -56,13 +59,16 @@ REPORT_KEYS: Mapping[TaskKind, frozenset[str]] = {
     ),
     TaskKind.EVALUATE: frozenset(
         {"heldout_patients", "loss", "metrics", "refused", "dataset_digest", "code_digest",
-         "seconds", SUM_KEY}
+         "seconds", SUM_KEY, DISJOINTNESS}
     ),
 }  # fmt: skip
 METRIC_KEYS = frozenset({"name", "value", "low", "high", "n", "method", "variance"})
 WORDS = frozenset({"auroc", "dice"}) | frozenset(EVENT_KINDS)
 METHOD = re.compile(r"(patient bootstrap|DeLong)(, B=[0-9]{1,6})?(, 95 %)?")
 """All that a report may hold as text besides content ids and error codes."""
+METHOD_OF_CHECK = re.compile(r"lineage-book-[0-9]{1,3}")
+MOST_RUNS = 50
+"""How a report names a check of whom a version was trained on, and how many runs at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,8 @@ class Departure:
     sum_key
         The signed key for a sum that this node made for this very round; None for all
         that is no evaluation of its own.
+    disjointness
+        What this node itself found of whom it left out; None likewise.
     """
 
     kind: TaskKind
@@ -99,6 +107,7 @@ class Departure:
     heads: Heads | None = None
     largest_update_bytes: int | None = None
     sum_key: str | None = None
+    disjointness: Mapping[str, object] | None = None
 
 
 def has_declared_keys_only(departure: Departure) -> bool:
@@ -116,14 +125,23 @@ def has_declared_keys_only(departure: Departure) -> bool:
 
 def has_no_free_text(departure: Departure) -> bool:
     """Say whether every text of the report is a digest, a code or a known word."""
-    report = {key: value for key, value in departure.report.items() if key != SUM_KEY}
+    own = (SUM_KEY, DISJOINTNESS)
+    report = {key: value for key, value in departure.report.items() if key not in own}
     return all(_is_plain(value) for value in _leaves(report))
 
 
 def offers_its_own_key_only(departure: Departure) -> bool:
     """Say whether the key for a sum is the one this node made, and only where a study sums."""
     said = departure.report.get(SUM_KEY)
-    return said == departure.sum_key and (said is None or departure.study.evaluation is not None)
+    return said == departure.sum_key and (said is None or departure.study.protocol is not None)
+
+
+def says_whom_it_left_out_as_found(departure: Departure) -> bool:
+    """Say whether what is said of those left out is what this node found, and of one form."""
+    said = departure.report.get(DISJOINTNESS)
+    if said is None or departure.study.evaluation is None:
+        return said is None and departure.disjointness is None
+    return said == departure.disjointness and _says_disjointness(said)
 
 
 def has_finite_numbers_only(departure: Departure) -> bool:
@@ -219,6 +237,7 @@ RULES: tuple[Callable[[Departure], bool], ...] = (
     has_declared_keys_only,
     has_no_free_text,
     offers_its_own_key_only,
+    says_whom_it_left_out_as_found,
     has_finite_numbers_only,
     has_no_small_counts,
     has_coarse_numbers_only,
@@ -352,6 +371,18 @@ def _is_plain(value: object) -> bool:
     is_code = value.startswith("TF") and value[2:].isdigit()
     is_digest = Sha256.pattern.fullmatch(value) is not None
     return is_code or is_digest or value in WORDS or METHOD.fullmatch(value) is not None
+
+
+def _says_disjointness(said: object) -> bool:
+    match said:
+        case {"method": str(how), "runs": list(runs), "trained": str(trained),
+              "counted": str(counted), "left_out": int() | None, **rest} if not rest:  # fmt: skip
+            named = 0 < len(runs) <= MOST_RUNS and all(
+                isinstance(run, str) and RunId.pattern.fullmatch(run) for run in runs
+            )
+            digests = all(Sha256.pattern.fullmatch(one) for one in (trained, counted))
+            return named and digests and METHOD_OF_CHECK.fullmatch(how) is not None
+    return False
 
 
 def _counts(value: object) -> list[int]:

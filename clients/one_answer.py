@@ -13,7 +13,8 @@ release; what was kept is the only thing that ever leaves, and is committed befo
 it does. A reservation is given back only while nothing is kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from clients.replies import KeptReplies
@@ -106,6 +107,18 @@ class OneAnswer:
                 accountant=self.charge.accountant,
                 at=self.now(),
             )
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Enter a step that trains nothing in the book, without cost; void it if nothing left."""
+        if self.charge is not None:
+            self.books.open_book(self.charge.dataset, at=self.now())
+        self.reserve()
+        try:
+            yield
+        except Exception:
+            self.give_up(nothing_left=True)
+            raise
 
     def is_reserved(self) -> bool:
         """Say whether the book holds the reservation, for the gate's rule."""

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from federation.domain.ids import Sha256, SiteId
-from federation.errors.registry import MalformedEnvelopeError
+from federation.errors.signed import MalformedEnvelopeError
 from federation.evidence.dsse import MAX_ENVELOPE_BYTES
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject

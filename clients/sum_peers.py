@@ -14,8 +14,8 @@ from typing import Self
 from federation.domain.evaluation_plan import Peer
 from federation.domain.ids import Sha256, SiteId
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import KeyFileError
 from federation.errors.secure_sum import SumPeersRefusedError, TooFewInSumError
+from federation.errors.signed import KeyFileError
 from federation.evidence.verification import PublicKey
 from federation.secure_sum import FEWEST
 from federation.wording import Text

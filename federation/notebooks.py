@@ -21,13 +21,20 @@ from federation.evaluation.assessment import assess
 from federation.evaluation.facts import facts_of
 from federation.evaluation.policy import decide
 from federation.impact.design import power_table, read_design
+from federation.impact.hospital import make_table
+from federation.impact.measures import catalogue
 from federation.impact.tabulate import tabulate
 from federation.operations import dossier as _dossier
 from federation.operations import impact as _impact
 from federation.operations import impact_economics as _economics
+from federation.operations import impact_seals as _seals
 from federation.operations import reimbursement as _reimbursement
 from federation.operations.embedded_registry import Actor, RecordDesk
 from federation.operations.evaluations import plan_file, planning, running, showing, submitting
+from federation.operations.outcomes import plan_file as _outcome_file
+from federation.operations.outcomes import planning as _outcomes
+from federation.operations.outcomes import running as _outcomes_out
+from federation.operations.outcomes import submitting as _outcomes_in
 from federation.operations.queueing import Queueing
 from federation.operations.store.queue import Asked
 
@@ -65,14 +72,29 @@ def _run(
     PlatformError
         What the register or the centre refused with.
     """
+    _check_running(home)
+    ids = submitting.submit_plan(home, study, people)
+    _launch(home, study, actor, asked)
+    return ids
+
+
+def _run_fit(home: CentreHome, study: Study, *, actor: str, asked: Asked | None = None) -> None:
+    """Hand an outcome study in and put it into a running centre's queue; raises as `_run`."""
+    _check_running(home)
+    _outcomes_in.submit_plan(home, study)
+    _launch(home, study, actor, asked)
+
+
+def _check_running(home: CentreHome) -> None:
     from federation.coordinator.admin import AdminClient
 
     with AdminClient(home.folder) as admin:
         admin.status()
-    ids = submitting.submit_plan(home, study, people)
+
+
+def _launch(home: CentreHome, study: Study, actor: str, asked: Asked | None) -> None:
     with Queueing(home, actor=actor) as queue:
         queue.launch(study.id, asked or Asked())
-    return ids
 
 
 def _enter(home: CentreHome, study: str) -> dict[str, str]:
@@ -98,15 +120,33 @@ class evaluate:  # noqa: N801
     decide = staticmethod(decide)
 
 
-class impact:  # noqa: N801
-    """`trifed impact`, in the order of a study."""
+class fit:  # noqa: N801
+    """`trifed impact fit`; a result is what its run's record says, and its document."""
 
+    Wanted = _outcomes.Wanted
+
+    plan = staticmethod(_outcomes.plan_study)
+    write_plan = staticmethod(_outcome_file.write_plan)
+    read_plan = staticmethod(_outcome_file.read_plan)
+    run = staticmethod(_run_fit)
+    show = staticmethod(_outcomes_out.shown)
+    name = staticmethod(_outcomes_in.name_in_study)
+
+
+class impact:  # noqa: N801
+    """`trifed impact`, in the order of a study; outcomes over hospitals are `impact.fit`."""
+
+    fit = fit
     new = staticmethod(_impact.new_study)
     protocol = staticmethod(_impact.write_protocol)
     read_design = staticmethod(read_design)
     power = staticmethod(power_table)
     log_plan = staticmethod(_impact.log_plan)
+    measures = staticmethod(catalogue)
+    sum_key = staticmethod(_seals.new_sum_key)
+    read_sealing = staticmethod(_seals.read_sealing)
     tabulate = staticmethod(tabulate)
+    make_table = staticmethod(make_table)
     freeze = staticmethod(_impact.freeze)
     analyse = staticmethod(_impact.analyse_study)
     cea = staticmethod(_economics.cost_effectiveness)

@@ -7,8 +7,8 @@
 3. Records of every noun: each revision is word for word what its log entry says,
    none is missing, and the newest is the one that is shown and found.
 4. Witnesses' signatures: each fits its checkpoint under a key the witness had.
-5. The audit trail: unbroken, and one event for every version, revision, co-signature
-   and growth of the log.
+5. The audit trail: unbroken, at least as long as its heads in the log show, and one event
+   for every version, revision, co-signature and growth of the log.
 6. Accounts: each is as the trail says, none is missing, put back or made by hand.
 """
 
@@ -19,13 +19,14 @@ from typing import Any
 from federation.domain.audit import AuditKind
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
-from federation.errors.registry import LogTamperedError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.canonical import canonical
 from federation.evidence.model_version import Candidate, LoggedStatement, Record
 from federation.evidence.statements import PredicateType
 from federation.evidence.verification import PublicKey, verify_envelope
 from federation.evidence.witness import cosigners, with_cosignatures
 from registry.accounts.checks import verify_accounts
+from registry.audit.heads import verify_heads
 from registry.audit.kinds import LogKind
 from registry.audit.service import verify_trail
 from registry.evidence.checks import VerifiedLog, verify_log
@@ -96,6 +97,8 @@ def audit_log(
             _verify_index(transaction, nouns)
         cosignatures = _verify_cosignatures(transaction)
         events = verify_trail(transaction.audit, key=key)
+        heads = [transaction.log.entry(place).envelope for place in log.heads]
+        verify_heads(heads, events, key=key)
         _verify_events(versions, records, events)
         _verify_log_events(log, cosignatures, events)
         accounts = verify_accounts(transaction.accounts, events)

@@ -17,7 +17,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from federation.evidence.model_version import SMALL_CELL, Line
+from federation.domain.cells import SMALL_CELL
+from federation.evidence.model_version import Line
 from registry.records.shapes import Body
 
 _NATIONAL_ID = re.compile(r"(?<![0-9A-Za-z])([A-Z])([1289A-D])([0-9]{8})(?![0-9A-Za-z])", re.I)

@@ -30,23 +30,24 @@ from federation.errors.access import (
     TokenScopeError,
     TooManyRequestsError,
 )
-from federation.errors.registry import (
-    BusyRegisterError,
-    EntryNotFoundError,
-    LogRangeError,
-    LogTamperedError,
+from federation.errors.moves import (
     MoveNotListedError,
-    NotAllowedError,
     RecordNotFoundError,
-    RegisterDatabaseError,
-    RequestInvalidError,
-    RequestTooLargeError,
-    RunRegisteredError,
     SeparationError,
     SignatureRefusedError,
     StaleRecordError,
 )
+from federation.errors.registry import (
+    BusyRegisterError,
+    EntryNotFoundError,
+    NotAllowedError,
+    RegisterDatabaseError,
+    RequestInvalidError,
+    RequestTooLargeError,
+    RunRegisteredError,
+)
 from federation.errors.reports import PdfMissingError, ReportMissingError
+from federation.errors.signed import LogRangeError, LogTamperedError
 from federation.wording import Language, Text
 
 MEDIA_TYPE = "application/problem+json"

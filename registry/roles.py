@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from federation.errors.core import InvalidValueError
-from federation.errors.registry import SeparationError
+from federation.errors.moves import SeparationError
 from federation.evidence.characters import UNSEEN
 from federation.wording import Text
 

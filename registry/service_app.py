@@ -4,9 +4,9 @@
     served_app(served_register(...))                 # everything, accounts and default-deny
 
 Embedded, every route needs the service token unless it is in `PUBLIC`. Served, every
-request passes, from the outside in: allowance of the address, security headers, size of
-the body, who asks, allowance of the account, and `Access`, which refuses what the one
-table of routes and roles (`registry.api.rules`) does not allow.
+request passes, from the outside in: HEAD becomes GET, allowance of the address, security
+headers, size of the body, who asks, allowance of the account, and `Access`, which refuses
+what the one table of routes and roles (`registry.api.rules`) does not allow.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +18,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from federation.errors import PlatformError
@@ -29,6 +30,7 @@ from registry.accounts.routes import account_routes
 from registry.accounts.service import Accounts
 from registry.api.access import Access, author_of
 from registry.api.callers import Callers, present_caller
+from registry.api.head import HeadAsGet
 from registry.api.headers import SecurityHeaders
 from registry.api.limits import AddressLimit, BodyLimit, Buckets, CallerLimit, Limits
 from registry.api.rules import VERSION_PATH, Place, all_rules, page_rules
@@ -189,6 +191,7 @@ def served_app(served: Served) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AddressLimit, buckets=Buckets(served.limits.address))
+    app.add_middleware(HeadAsGet)
     return app
 
 
@@ -233,8 +236,8 @@ class _Entries:
         self._registrar = registrar
         self._seen = seen
 
-    def __call__(self, request: Request) -> None:
-        """Return if the entry asked for, if any, may be shown.
+    async def __call__(self, request: Request) -> None:
+        """Return if the entry asked for, if any, may be shown; other routes cost no thread.
 
         Raises
         ------
@@ -242,9 +245,10 @@ class _Entries:
             If it is hidden, or if there is none: the two are told alike.
         """
         route = getattr(request.scope.get("route"), "path", "")
-        if route != "/v1/model-versions/{entry}":
-            return
-        asked = request.path_params["entry"]
+        if route == "/v1/model-versions/{entry}":
+            await run_in_threadpool(self._check, request.path_params["entry"])
+
+    def _check(self, asked: str) -> None:
         with self._registrar.store.reading() as transaction:
             entry = find(transaction.models, asked).entry
         if not self._seen.sees_entry(entry):
@@ -261,8 +265,8 @@ class _Summaries:
         }
         self._prefixes["/v1/certification/dossiers/{id}/"] = "certification-dossier"
 
-    def __call__(self, request: Request) -> None:
-        """Return if the record in the address is seen, where there is one.
+    async def __call__(self, request: Request) -> None:
+        """Return if the record in the address is seen; other routes cost no thread.
 
         Raises
         ------
@@ -272,7 +276,7 @@ class _Summaries:
         path = getattr(request.scope.get("route"), "path", "")
         for prefix, noun in self._prefixes.items():
             if request.method == "GET" and path.startswith(prefix):
-                self._seen.get(noun, request.path_params["id"])
+                await run_in_threadpool(self._seen.get, noun, request.path_params["id"])
 
 
 def _app(*guards: Any) -> FastAPI:

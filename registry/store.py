@@ -10,13 +10,12 @@ fails with `WriteConflict`, and the service tries again. Readers never wait.
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from federation.errors.registry import RegisterDatabaseError, RequestInvalidError
-from federation.storage import switch_to_wal
+from registry import sqlite
 from registry.accounts.rows import SqlAccountRows
 from registry.audit.tables import SqlAuditTrail
 from registry.evidence.tables import ENTRIES, SqlEvidenceLog
@@ -25,7 +24,6 @@ from registry.models.tables import SqlModelVersions
 from registry.ports import Transaction, WriteConflict
 from registry.records.tables import SqlRecords
 
-_LOCK_WAIT_MS = 20_000
 _KEPT_OPEN = 4
 """Connections to a server; making one costs more than a proof (benchmarks/registry.py)."""
 
@@ -78,7 +76,7 @@ class SqlStore:
 def _take_turn(connection: Connection) -> None:
     """Wait for the other writers; a lock takes no snapshot (PostgreSQL, "LOCK", Notes)."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MS}"))
+        connection.execute(text(f"SET LOCAL lock_timeout = {sqlite.LOCK_WAIT_MS}"))
         connection.execute(text(f"LOCK TABLE {ENTRIES.name} IN EXCLUSIVE MODE"))
 
 
@@ -86,8 +84,8 @@ def _is_conflict(error: DBAPIError) -> bool:
     """Say whether another writer was in the way, so that a second try may do better."""
     if isinstance(error, IntegrityError):
         return True
-    sqlite = getattr(error.orig, "sqlite_errorname", "")
-    return sqlite.startswith(_SQLITE_BUSY) or getattr(error.orig, "sqlstate", "") in _SQL_BUSY
+    code = getattr(error.orig, "sqlite_errorname", "")
+    return code.startswith(_SQLITE_BUSY) or getattr(error.orig, "sqlstate", "") in _SQL_BUSY
 
 
 def _nouns(connection: Connection) -> Transaction:
@@ -111,17 +109,9 @@ def _engine(url: str) -> Engine:
             max_overflow=-1,  # who comes waits for the lock, not for a connection
         )
     engine = create_engine(url, poolclass=NullPool)
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", sqlite.prepare)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _prepare_sqlite(raw: Any, _record: object) -> None:
-    raw.isolation_level = None  # the driver's own BEGIN comes too late to be a lock
-    raw.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
-    switch_to_wal(raw, wait_ms=_LOCK_WAIT_MS)
-    raw.execute("PRAGMA synchronous = FULL")
-    raw.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -12,6 +12,7 @@ from enum import Enum
 
 from clients.policy.rules import ANY, BYTES_PER_MB, Policy
 from federation.domain.ids import Sha256, SiteId
+from federation.domain.outcome_plan import Baseline, Cox, OutcomePlan
 from federation.domain.recipe import Recipe
 from federation.domain.study import CentralPlan, PrivacyPlan, Study
 from federation.wording import Language, Text
@@ -39,6 +40,9 @@ class Rule(Enum):
     PERIOD = "period_epsilon"
     ROUNDS = "rounds_without_privacy"
     EVALUATION = "evaluation"
+    OUTCOMES = "outcomes"
+    SUM_CELL = "smallest_sum_cell"
+    BASELINE = "shared_baseline"
     UPDATE = "largest_update_mb"
     PATIENTS = "fewest_patients"
     HOURS = "hours"
@@ -130,6 +134,9 @@ NAMES = {
     Rule.PERIOD: Text(en="Epsilon left in this period", zh="本期剩餘的 epsilon"),
     Rule.ROUNDS: Text(en="Rounds without privacy", zh="未使用差分隱私的輪數"),
     Rule.EVALUATION: Text(en="Evaluates registered versions", zh="評估已登錄版本"),
+    Rule.OUTCOMES: Text(en="Fits tables of outcomes", zh="配適結果資料表"),
+    Rule.SUM_CELL: Text(en="Fewest patients of a group shown", zh="可顯示之組別最少病人數"),
+    Rule.BASELINE: Text(en="Sums at every time of follow-up", zh="各追蹤時點之加總"),
     Rule.UPDATE: Text(en="Largest update", zh="模型更新大小上限"),
     Rule.PATIENTS: Text(en="Fewest patients", zh="最少病人數"),
     Rule.HOURS: Text(en="Hours (now; messages outside wait)", zh="時段(目前;時段外的訊息需等候)"),
@@ -192,6 +199,17 @@ REASONS = {
     ),
     Rule.EVALUATION: Text(
         en="registered versions may not be evaluated here", zh="本院不允許評估已登錄版本"
+    ),
+    Rule.OUTCOMES: Text(
+        en="tables of outcomes may not be fitted here", zh="本院不允許配適結果資料表"
+    ),
+    Rule.SUM_CELL: Text(
+        en="groups of {asked} patients would be shown, fewer than {allowed}",
+        zh="將顯示 {asked} 位病人之組別,少於 {allowed} 位",
+    ),
+    Rule.BASELINE: Text(
+        en="a Cox model with one baseline for all hospitals is not allowed here, only by-hospital",
+        zh="本院不允許所有醫院共用基準風險的 Cox 模型,僅允許各院自有基準",
     ),
     Rule.UPDATE: Text(
         en="an update of {asked} is larger than {allowed}", zh="模型更新 {asked} 超過 {allowed}"
@@ -270,8 +288,9 @@ def _of_the_study(
 
 
 def _privacy(study: Study, policy: Policy) -> Iterator[Verdict]:
-    if study.evaluation is not None:
-        yield from _of_an_evaluation(study, policy)
+    yield from _of_outcomes(study.outcomes, policy)
+    if study.protocol is not None:
+        yield from _of_a_protocol(study, policy)
         return
     yield _idle(Rule.EVALUATION, OPEN if policy.evaluation else NONE)
     plan, rounds = study.privacy, study.training.rounds
@@ -297,9 +316,28 @@ def _privacy(study: Study, policy: Policy) -> Iterator[Verdict]:
     yield from _hospital_level(study, plan, policy)
 
 
-def _of_an_evaluation(study: Study, policy: Policy) -> Iterator[Verdict]:
+def _of_outcomes(plan: OutcomePlan | None, policy: Policy) -> Iterator[Verdict]:
+    """Yield what is said of tables of outcomes: they may be fitted, and to what detail."""
+    may, least = OPEN if policy.outcomes else NONE, policy.smallest_sum_cell
+    baseline = OPEN if policy.shared_baseline else NONE
+    if plan is None:
+        yield from (_idle(Rule.OUTCOMES, may), _idle(Rule.SUM_CELL, least))
+        yield _idle(Rule.BASELINE, baseline)
+        return
+    shares = any(isinstance(one, Cox) and one.baseline is Baseline.SHARED for one in plan.analyses)
+    yield _rule(Rule.OUTCOMES, policy.outcomes, PRIVATE, may)
+    yield _rule(Rule.SUM_CELL, plan.smallest_cell >= least, plan.smallest_cell, least)
+    asked = PRIVATE if shares else PLAIN
+    yield _rule(Rule.BASELINE, policy.shared_baseline or not shares, asked, baseline)
+
+
+def _of_a_protocol(study: Study, policy: Policy) -> Iterator[Verdict]:
     """Yield what is said of a study that trains nothing: it may, and the sum hides enough."""
-    yield _rule(Rule.EVALUATION, policy.evaluation, PRIVATE, OPEN if policy.evaluation else NONE)
+    may = OPEN if policy.evaluation else NONE
+    if study.evaluation is None:
+        yield _idle(Rule.EVALUATION, may)
+    else:
+        yield _rule(Rule.EVALUATION, policy.evaluation, PRIVATE, may)
     fewest = policy.fewest_sites_secret
     yield _rule(Rule.SECRET_QUORUM, study.quorum >= fewest, study.quorum, fewest)
     yield _idle(Rule.PRIVACY, OPEN if policy.without_privacy else NEEDED)

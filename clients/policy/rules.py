@@ -55,6 +55,10 @@ share_loss = true            # may the mean training loss leave each round? It h
 # Evaluation of registered versions: sums of many hospitals leave masked, this hospital's own
 # AUROC coarse; neither has a DP guarantee
 evaluation = true            # may registered versions be evaluated here?
+outcomes = true              # may tables of outcomes (trifed node outcomes) be fitted with others'?
+smallest_sum_cell = 10       # their results show no group of fewer patients, over all hospitals
+shared_baseline = false      # may sums at every time leave for a Cox model with one baseline? Who
+                             # alone has an event at a time could be read from them, not of whom
 sum_peers = []               # node keys of other hospitals compared by yourself: "site sha256:..."
 fewest_known_peers = 0       # at least so many of the others in a sum must be among them
 
@@ -109,6 +113,9 @@ class Policy(BaseModel):
     smallest_count_noise: float = Field(default=5.0, ge=0.5, allow_inf_nan=False)
     share_loss: bool
     evaluation: bool = False
+    outcomes: bool = False
+    smallest_sum_cell: int = Field(default=10, ge=3, le=20)
+    shared_baseline: bool = False
     sum_peers: Names = []
     fewest_known_peers: int = Field(default=0, ge=0, le=1000)
     largest_update_mb: float = Field(default=500.0, gt=0, allow_inf_nan=False)

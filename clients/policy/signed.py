@@ -30,7 +30,7 @@ from federation.errors.approval import (
     PolicySignerError,
     PolicyUnsignedError,
 )
-from federation.errors.registry import MalformedEnvelopeError, UnknownSignerError
+from federation.errors.signed import MalformedEnvelopeError, UnknownSignerError
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey, trusted_keys
 from federation.storage import write_atomic

@@ -166,9 +166,9 @@ def revoke(
     """Revoke a site."""
     from federation.coordinator.home import CentreHome
     from federation.domain.ids import SiteId
-    from federation.operations.enrolment import revoke_site
+    from federation.operations.revocation import retire_site
 
-    revoke_site(CentreHome.open(home), site=SiteId(site), reason=reason, now=_now())
+    retire_site(CentreHome.open(home), site=SiteId(site), reason=reason, clock=_now)
     emit({"site": site, "state": "revoked"}) if json_ else say(REVOKED, site=site)
 
 

@@ -58,6 +58,10 @@ COLUMNS = (
 REFUSED = Text(en="  {site} refused: [{code}] {what}", zh="  {site} 拒絕:[{code}] {what}")
 ERROR = Text(en="  [{code}] {site} {what}", zh="  [{code}] {site} {what}")
 SUPPRESSED = Text(en="kept inside ({code})", zh="留在院內({code})")
+REPORT = Text(
+    en="Study report, with its figures, for a browser: {path}",
+    zh="研究報告與圖表(以瀏覽器開啟):{path}",
+)
 NEXT = Text(en="\nNext, as the three kinds of people would:", zh="\n下一步(三種使用者):")
 REGULATOR = Text(en="regulator", zh="主管機關")
 HOSPITAL = Text(en="hospital", zh="醫院")
@@ -244,6 +248,9 @@ def _next_steps(result: dict[str, Any], plan: "Plan") -> None:
         *_of_the_dossier(result, folder),
     ):
         typer.echo(f"  {set_cell_size(t(who), 10)} {trifed} {command}")
+    report = (result.get("impact") or {}).get("report")
+    if report:
+        say(REPORT, path=os.path.relpath(report))
 
 
 def _of_the_dossier(result: dict[str, Any], folder: str) -> list[tuple[Text, str]]:

@@ -140,7 +140,7 @@ def root(home: Home) -> None:
 def checkpoint(out: Path, home: Home) -> None:
     """Write the newest state of the log, and that it contains earlier ones."""
     from federation.coordinator.home import CentreHome
-    from federation.errors.registry import LogRangeError
+    from federation.errors.signed import LogRangeError
     from federation.operations.centre_head import growth_of
     from federation.operations.embedded_registry import registrar
     from federation.storage import write_atomic

@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from federation.commands import impact_economics
+from federation.commands import impact_economics, impact_fit, impact_tables
 from federation.commands.acting import (
     STANDS,
-    House,
-    InRole,
-    Person,
+    Acting,
     Reason,
     ReportFile,
-    actor,
+    acts,
     say_following,
     say_kept,
     say_moved,
     write_report,
 )
 from federation.commands.homes import AtCentre
+from federation.commands.impact_tables import PlanFile
 from federation.commands.output import Json, emit, help_text, read_file, say, t
 from federation.wording import Text
 
@@ -45,10 +44,6 @@ POWER = Text(en="Show a design's power by size.", zh="顯示設計於各樣本�
 LOG_PLAN = Text(
     en="Log the digest of the analysis plan (and of the economic model) before the lock.",
     zh="於資料鎖定前登錄分析計畫(與經濟模型)的摘要。",
-)
-TABULATE = Text(
-    en="At a hospital: make the table that may leave from a file of cases.",
-    zh="院端:由個案檔產生可送出的彙總表。",
 )
 FREEZE = Text(en="Fix the hospitals' tables by their digest.", zh="以摘要凍結各院資料表。")
 ANALYSE = Text(
@@ -75,6 +70,9 @@ NEEDED = Text(
     en="{needed} {unit} reach a power of {wanted} ({people} people in all).",
     zh="{unit} {needed} 可達檢定力 {wanted}(共 {people} 人)。",
 )
+NEEDED_ALONE = Text(
+    en="{needed} {unit} reach a power of {wanted}.", zh="{unit} {needed} 可達檢定力 {wanted}。"
+)
 UNREACHED = Text(
     en="No size reaches a power of {wanted}; there is no effect to see.",
     zh="任何人數皆無法達到檢定力 {wanted};假設中沒有可偵測的效果。",
@@ -90,16 +88,10 @@ RESULT = Text(
 )
 CONFIRMED = Text(en="confirmed", zh="已證實")
 EXPLORATORY = Text(en="not confirmed", zh="未證實")
-TABLED = Text(
-    en="Wrote {path}: {cells} cells of {least} people or more. Look at it, then send it.",
-    zh="已寫入 {path}:{cells} 格,每格至少 {least} 人。請檢視後送出。",
-)
 
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
 
 Study = Annotated[str, typer.Argument(metavar="STUDY", help=help_text("study", "研究編號"))]
-PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help=help_text("plan.toml", "plan.toml"))]
-Lead = Annotated[str, typer.Option("--role", help=help_text("in which role", "角色"))]
 Tables = Annotated[
     list[str],
     typer.Option("--table", help=help_text("SITE=FILE, one for each site", "院所=檔案,每院一份")),
@@ -107,57 +99,61 @@ Tables = Annotated[
 
 
 @app.command(help=t(NEW))
+@acts("IMP-P")
 def new(
+    acting: Acting,
     study: Study,
     entry: Annotated[str, typer.Argument(metavar="ENTRY", help=help_text("version", "模型版本"))],
-    home: AtCentre,
     design: Annotated[str, typer.Option(help=help_text("design", "研究設計"))],
     site: Annotated[list[str], typer.Option(help=help_text("site, repeated", "院所,可重複"))],
     out: Annotated[Path, typer.Option("--out", "-o", help=help_text("folder", "輸出資料夾"))],
-    person: Person,
-    organisation: House,
-    role: Lead = "IMP-P",
-    json_: Json = False,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=help_text(
+                "of the catalogue, the primary first; see trifed impact measures",
+                "目錄中的指標,主要指標列第一;見 trifed impact measures",
+            )
+        ),
+    ] = None,
 ) -> None:
     """Write templates and the draft record."""
-    from federation.operations.impact import new_study, open_desk
+    from federation.operations.impact import new_study
 
     made = new_study(
-        open_desk(home),
+        acting.desk,
         study,
         entry,
         design=design,
         sites=site,
         folder=out,
-        actor=actor(person, organisation, role),
+        measures=measure or (),
+        actor=acting.actor,
     )
-    if json_:
+    if acting.as_json:
         say_kept(made.record, as_json=True, files=[str(path) for path in made.files])
         return
     say(MADE, count=len(made.files), folder=out, study=study)
 
 
 @app.command(help=t(PROTOCOL))
+@acts("IMP-P")
 def protocol(
+    acting: Acting,
     study: Study,
     file: Annotated[Path, typer.Argument(help=help_text("protocol.toml", "protocol.toml"))],
-    home: AtCentre,
-    person: Person,
-    organisation: House,
-    role: Lead = "IMP-P",
-    json_: Json = False,
 ) -> None:
     """Write a protocol into the record."""
-    from federation.operations.impact import open_desk, write_protocol
+    from federation.operations.impact import write_protocol
 
     kept = write_protocol(
-        open_desk(home),
+        acting.desk,
         study,
         read_file(file),
         folder=file.parent,
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
     )
-    say_kept(kept, as_json=json_)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(POWER))
@@ -182,85 +178,54 @@ def power(
 
 
 @app.command("log-plan", help=t(LOG_PLAN))
+@acts("IMP-P")
 def log_plan(
+    acting: Acting,
     study: Study,
     plan: PlanFile,
-    home: AtCentre,
-    person: Person,
-    organisation: House,
-    role: Lead = "IMP-P",
     model: Annotated[
         Path | None, typer.Option(help=help_text("economic model", "經濟模型"))
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help=help_text("of its draws", "抽樣種子"))] = 1,
-    json_: Json = False,
 ) -> None:
     """Log the plan before anybody looks."""
     from federation.operations import impact as operations
 
     kept = operations.log_plan(
-        operations.open_desk(home),
+        acting.desk,
         study,
         read_file(plan),
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
         model=read_file(model) if model else None,
         seed=seed,
     )
-    say_kept(kept, as_json=json_, sap_hash=kept.body["sap_hash"])
+    say_kept(kept, as_json=acting.as_json, sap_hash=kept.body["sap_hash"])
 
 
-@app.command(help=t(TABULATE))
-def tabulate(
-    plan: PlanFile,
-    cases: Annotated[Path, typer.Argument(metavar="CASES", help=help_text("CSV", "CSV"))],
-    out: Annotated[Path, typer.Option("--out", "-o", help=help_text("file", "輸出檔案"))],
-    site: Annotated[str, typer.Option(help=help_text("this hospital", "本院"))],
-    fhir: Annotated[
-        str | None,
-        typer.Option(help=help_text("as MeasureReport of START/END", "MeasureReport,期間 起/訖")),
-    ] = None,
-    json_: Json = False,
-) -> None:
-    """Make a hospital's table; nothing of a case is in it."""
-    from federation.impact import tabulate as tables
-    from federation.impact.measure_report import as_report
-    from federation.impact.plan import read_plan
-    from federation.impact.site_table import as_csv
-    from federation.operations.new_files import write_new
-
-    planned = read_plan(read_file(plan))
-    rows = tables.tabulate(read_file(cases), site, planned)
-    start, _, end = (fhir or "").partition("/")
-    content = as_report(rows, planned, start=start, end=end) if fhir else as_csv(rows)
-    (path,) = write_new(out.parent, {out.name: content})
-    if json_:
-        emit({"file": path, "cells": len(rows)})
-        return
-    say(TABLED, path=path, cells=len(rows), least=planned.least_cell)
+app.command("measures", help=t(impact_tables.MEASURES))(impact_tables.measures)
+app.command("sum-key", help=t(impact_tables.SUM_KEY))(impact_tables.sum_key)
+app.command("tabulate", help=t(impact_tables.TABULATE))(impact_tables.tabulate)
 
 
 @app.command(help=t(FREEZE))
+@acts("IMP-P")
 def freeze(
+    acting: Acting,
     study: Study,
     plan: PlanFile,
     table: Tables,
-    home: AtCentre,
-    person: Person,
-    organisation: House,
-    role: Lead = "IMP-P",
-    json_: Json = False,
 ) -> None:
     """Fix the tables before the lock."""
     from federation.operations import impact as operations
 
     cut = operations.freeze(
-        operations.open_desk(home),
+        acting.desk,
         study,
         read_file(plan),
         _tables(table),
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
     )
-    if json_:
+    if acting.as_json:
         say_kept(cut.record, as_json=True, digest=cut.digest, patients=cut.patients)
         return
     patients = t(FEW) if cut.patients is None else cut.patients
@@ -268,27 +233,24 @@ def freeze(
 
 
 @app.command(help=t(ANALYSE))
+@acts("IMP-S")
 def analyse(
+    acting: Acting,
     study: Study,
     plan: PlanFile,
     table: Tables,
-    home: AtCentre,
-    person: Person,
-    organisation: House,
-    role: Lead = "IMP-S",
-    json_: Json = False,
 ) -> None:
     """Analyse as planned."""
     from federation.operations import impact as operations
 
     found = operations.analyse_study(
-        operations.open_desk(home),
+        acting.desk,
         study,
         read_file(plan),
         _tables(table),
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
     )
-    if json_:
+    if acting.as_json:
         emit(found.as_json())
         return
     for one in found.results:
@@ -296,35 +258,33 @@ def analyse(
     say_kept(found.record, as_json=False)
 
 
+app.add_typer(impact_fit.app, name="fit")
 app.command("cea", help=t(impact_economics.CEA))(impact_economics.cea)
 app.command("bia", help=t(impact_economics.BIA))(impact_economics.bia)
 
 
 @app.command(help=t(CONCLUDE))
+@acts("IMP-P")
 def conclude(
+    acting: Acting,
     study: Study,
     report: Annotated[Path, typer.Argument(metavar="REPORT", help=help_text("file", "報告檔"))],
     harm: Annotated[
         list[str],
         typer.Option(help=help_text("KIND=PATIENTS, few for 1 to 9", "種類=人數,1 至 9 人填 few")),
     ],
-    home: AtCentre,
-    person: Person,
-    organisation: House,
-    role: Lead = "IMP-P",
-    json_: Json = False,
 ) -> None:
     """Write report and harms into the record."""
     from federation.operations import impact as operations
 
     kept = operations.conclude(
-        operations.open_desk(home),
+        acting.desk,
         study,
         report=read_file(report),
         harms=_harms(harm),
-        actor=actor(person, organisation, role),
+        actor=acting.actor,
     )
-    say_kept(kept, as_json=json_)
+    say_kept(kept, as_json=acting.as_json)
 
 
 @app.command(help=t(REPORT))
@@ -352,22 +312,19 @@ def show(study: Study, home: AtCentre, json_: Json = False) -> None:
 
 
 @app.command(help=t(MOVE))
+@acts()
 def move(
+    acting: Acting,
     study: Study,
     number: Annotated[str, typer.Argument(metavar="MOVE", help=help_text("I1 to I7", "I1 至 I7"))],
-    home: AtCentre,
-    person: Person,
-    organisation: House,
-    role: InRole,
     reason: Reason,
-    json_: Json = False,
 ) -> None:
     """Make a move of a study; with signatures missing, this one is kept."""
-    from federation.operations.impact import move_study, open_desk
+    from federation.operations.impact import move_study
 
-    acting = actor(person, organisation, role)
     say_moved(
-        move_study(open_desk(home), study, number, actor=acting, reason=reason), as_json=json_
+        move_study(acting.desk, study, number, actor=acting.actor, reason=reason),
+        as_json=acting.as_json,
     )
 
 
@@ -381,7 +338,11 @@ def _say_power(found: "PowerTable") -> None:
     if found.needed is None:
         say(UNREACHED, wanted=found.design.wanted)
         return
-    say(NEEDED, needed=found.needed, unit=unit, wanted=found.design.wanted, people=found.people)
+    told = {"needed": found.needed, "unit": unit, "wanted": found.design.wanted}
+    if found.people is None:
+        say(NEEDED_ALONE, **told)
+        return
+    say(NEEDED, people=found.people, **told)
 
 
 def _say_result(one: "Result") -> None:
@@ -414,7 +375,13 @@ def _settings(given: list[str]) -> bytes:
 
 
 def _tables(given: list[str]) -> dict[str, bytes]:
+    from federation.errors.freezing import TableTwiceError
+
     parted = [_parted(one, field="--table", expected="SITE=FILE") for one in given]
+    sites = [site for site, _ in parted]
+    twice = sorted({site[:60] for site in sites if sites.count(site) > 1})
+    if twice:
+        raise TableTwiceError(sites=", ".join(twice))
     return {site: read_file(Path(name)) for site, name in parted}
 
 

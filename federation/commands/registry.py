@@ -10,9 +10,11 @@ from federation.commands import (
     registry_accounts,
     registry_card,
     registry_drafts,
+    registry_keys,
     registry_ledger,
     registry_lineage,
     registry_nouns,
+    registry_runs,
     registry_serve,
     registry_witness,
 )
@@ -38,8 +40,10 @@ app.add_typer(registry_ledger.ledger_app, name="ledger")
 app.add_typer(registry_drafts.card_app, name="card")
 app.add_typer(registry_nouns.record_app, name="record")
 app.add_typer(registry_accounts.account_app, name="account")
+app.add_typer(registry_keys.key_app, name="key")
 app.add_typer(registry_witness.witness_app, name="witness")
 registry_lineage.add_to(app)
+registry_runs.add_to(app)
 app.command(help=t(registry_serve.SERVE))(registry_serve.serve)
 app.command("import-chai", help=t(registry_card.IMPORT))(registry_card.import_chai)
 Home = AtCentre

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from registry.models.service import Registrar
     from registry.models.version_card import VersionCard
+    from registry.records.ports import StoredRecord
 
 HELP = Text(
     en="The card of a version: make, check, hand in, export.",
@@ -103,6 +104,23 @@ def submit(
     json_: Json = False,
 ) -> None:
     """Keep the card in the register, signed, logged and audited, with its ML-BOM."""
+    kept = hand_in(home, _read(file), person=person, house=organisation, role=role)
+    if json_:
+        emit({"entry": kept.id, "revision": kept.revision, "log_index": kept.log_index})
+        return
+    say(KEPT, entry=kept.id, revision=kept.revision, place=kept.log_index)
+
+
+def hand_in(
+    home: Path, card: "VersionCard", *, person: str, house: str, role: str
+) -> "StoredRecord":
+    """Keep a card as the newest revision of its version's record, with its ML-BOM.
+
+    Raises
+    ------
+    PlatformError
+        If it is of another record, or the register refuses it.
+    """
     from datetime import UTC, datetime
 
     from federation.operations.registry import show_entry
@@ -114,18 +132,12 @@ def submit(
     keeper = _registrar(home)
     noun = version_noun(artefacts=keeper.artefacts, key=keeper.signer.public_key)
     records = Records(keeper.store, keeper.signer, lambda: datetime.now(UTC))
-    author = Author(person, role_named(role), organisation)
-    card = _read(file)
     found = show_entry(home, card.entry)
     if found.failure is not None:
         raise found.failure
     assert found.record is not None, "a home has the key that checks its entries"
-    card = with_mlbom(card, found.record, keeper.artefacts)
-    kept = submit_card(records, noun, card, author=author)
-    if json_:
-        emit({"entry": kept.id, "revision": kept.revision, "log_index": kept.log_index})
-        return
-    say(KEPT, entry=kept.id, revision=kept.revision, place=kept.log_index)
+    whole = with_mlbom(card, found.record, keeper.artefacts)
+    return submit_card(records, noun, whole, author=Author(person, role_named(role), house))
 
 
 def _registrar(home: Path) -> "Registrar":

@@ -352,7 +352,7 @@ def _author(person: str, role: str, organisation: str, centre: str | None) -> "A
 
 def _content(file: Path, noun: str) -> bytes:
     from federation.errors.core import FileMissingError
-    from federation.errors.registry import RecordShapeError
+    from federation.errors.moves import RecordShapeError
     from registry.records.shapes import MAX_BODY_BYTES
 
     try:

@@ -78,9 +78,14 @@ def replay_run(
     from federation.coordinator.home import CentreHome
     from federation.domain.ids import RunId
     from federation.operations.replaying.centre import Replay
+    from federation.operations.replaying.evaluation import replay_evaluation
     from federation.operations.replaying.stored import StoredRun, key_in
 
     centre, lines = CentreHome.open(home), _Lines(quiet=json_)
+    evaluated = replay_evaluation(centre, RunId(run), tell=lines.hear)
+    if evaluated is not None:
+        _conclude(evaluated, lines)
+        return
     with StoredRun.open(centre, RunId(run)) as kept:
         retrain = _retrain(with_node or [], kept)
         replay = Replay(kept, key_of=key_in(centre), retrain=retrain)

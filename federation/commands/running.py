@@ -39,6 +39,10 @@ EVALUATED = Text(
     en="Evaluated: {listed}. See it: trifed evaluate show STUDY",
     zh="評估完成:{listed}。檢視:trifed evaluate show STUDY",
 )
+FITTED = Text(
+    en="Fitted; not shown: {refused}. See it: trifed impact fit show STUDY",
+    zh="配適完成;不顯示:{refused}。檢視:trifed impact fit show STUDY",
+)
 ERROR = Text(en="[{code}] {what}", zh="[{code}] {what}")
 ALREADY = Text(
     en="{study} is in the queue already; this follows it.", zh="{study} 已在佇列中;以下為其進度。"
@@ -234,12 +238,15 @@ def _write_line(event: "Progress") -> None:
 
 
 def _completed(result: dict[str, object]) -> str:
-    """Return how a study ended well: the entry of a trained model, or what was evaluated."""
+    """Return how a study ended well: the entry of a trained model, or what was found."""
     evaluation = result.get("evaluation")
     if isinstance(evaluation, dict):
         verdicts = evaluation["verdicts"].items()
         listed = ", ".join(f"{entry}: {verdict}" for entry, verdict in verdicts)
         return t(EVALUATED, listed=listed)
+    outcomes = result.get("outcomes")
+    if isinstance(outcomes, dict):
+        return t(FITTED, refused=", ".join(outcomes["refused"]) or "-")
     rounds, registry = result.get("rounds"), result.get("registry")
     done = rounds.get("done", "?") if isinstance(rounds, dict) else "?"
     entry = registry.get("entry", "?") if isinstance(registry, dict) else "?"

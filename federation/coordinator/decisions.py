@@ -6,7 +6,7 @@ later; here it decides whether one is kept at all.
 
 from federation.domain.ids import SiteId
 from federation.errors.approval import SignatureNotEnrolledError
-from federation.errors.registry import BadSignatureError, UnknownSignerError
+from federation.errors.signed import BadSignatureError, UnknownSignerError
 from federation.evidence.statements import PredicateType
 from federation.evidence.verification import PublicKey, trusted_keys, verify_envelope
 from federation.pki.roster import Roster

@@ -119,6 +119,10 @@ class ControlRecords:
         files = self._files(f"decisions/{study}", "*.dsse.json")
         return {SiteId(path.name.removesuffix(".dsse.json")): path.read_bytes() for path in files}
 
+    def decisions_of(self, site: SiteId) -> list[bytes]:
+        """Return a site's decisions on all studies, DSSE envelopes by study."""
+        return [path.read_bytes() for path in self._files("decisions", f"*/{site}.dsse.json")]
+
     def keep_card(self, site: SiteId, card: Card) -> None:
         """Keep a site's dataset card; a newer one replaces it."""
         self._write(Path("cards") / site / f"{card.study}.json", card.content)

@@ -63,6 +63,11 @@ class AuditKind(Enum):
     PREDICTIONS_DELETED = "predictions-deleted"
     PROTOCOL_LOGGED = "protocol-logged"
     EVALUATION_KEPT = "evaluation-kept"
+    OUTCOMES_ADDED = "outcomes-added"
+    OUTCOMES_DELETED = "outcomes-deleted"
+    OUTCOMES_KEPT = "outcomes-kept"
+    OUTCOMES_CONCLUDED = "outcomes-concluded"
+    CARD_SIGNED = "card-signed"
 
 
 @dataclass(frozen=True, slots=True)

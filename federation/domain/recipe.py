@@ -17,6 +17,8 @@ class Task(Enum):
 
     CLASSIFICATION = "classification"
     SEGMENTATION = "segmentation"
+    OUTCOMES = "outcomes"
+    """No model at all: tables of outcomes, fitted by sums."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,10 @@ class Thing(Enum):
     MODEL = "model"
     STRATEGY = "strategy"
     EVALUATION = "evaluation"
+    PROTOCOL = "protocol"
+    KEYS = "keys"
+    TOTAL = "total"
+    DOCUMENT = "document"
     REGISTRY_MODEL = "registry-model"
     REGISTRY_STATEMENTS = "registry-statements"
     REGISTRY_SUMMARY = "registry-summary"
@@ -62,6 +66,10 @@ _NAMES = {
     Thing.MODEL: Text(en="the model after the round", zh="該輪之後的模型"),
     Thing.STRATEGY: Text(en="the state of the strategy", zh="聚合策略的狀態"),
     Thing.EVALUATION: Text(en="a site's evaluation", zh="醫院的評估"),
+    Thing.PROTOCOL: Text(en="the logged protocol", zh="已登錄的方案"),
+    Thing.KEYS: Text(en="the keys of a sum", zh="加總所用的金鑰"),
+    Thing.TOTAL: Text(en="the total of a sum", zh="加總的總和"),
+    Thing.DOCUMENT: Text(en="the document of all figures", zh="結果文件"),
     Thing.REGISTRY_MODEL: Text(en="the registered model", zh="登錄的模型"),
     Thing.REGISTRY_STATEMENTS: Text(en="the registered statements", zh="登錄的聲明"),
     Thing.REGISTRY_SUMMARY: Text(en="the registered numbers", zh="登錄的數值"),

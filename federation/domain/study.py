@@ -9,6 +9,7 @@ from enum import Enum
 
 from federation.domain.evaluation_plan import EvaluationPlan
 from federation.domain.ids import Sha256, SiteId, StudyId
+from federation.domain.outcome_plan import OutcomePlan
 from federation.domain.transitions import Transitions
 
 
@@ -127,7 +128,7 @@ class PrivacyPlan:
 class TrainingPlan:
     """How each site trains in a round. `batch_size` counts patients.
 
-    A study that evaluates has `rounds` alone (`no_training`).
+    A study that evaluates, or looks at outcomes, has `rounds` alone (`no_training`).
     """
 
     rounds: int
@@ -152,8 +153,9 @@ class Study:
     `privacy` is None for a study without differential privacy, which a site's
     policy must explicitly allow. `quorum` is the fewest sites whose updates
     make a round. `evaluation` is the protocol of a study that trains nothing and
-    evaluates registered versions; None for training. `digest` covers every other
-    field and the recipe's digest.
+    evaluates registered versions, `outcomes` that of one that looks at tables of
+    outcomes; at most one of them is there, and neither for training. `digest` covers
+    every other field and the recipe's digest.
     """
 
     id: StudyId
@@ -171,3 +173,9 @@ class Study:
     expires: str
     digest: Sha256
     evaluation: EvaluationPlan | None = None
+    outcomes: OutcomePlan | None = None
+
+    @property
+    def protocol(self) -> EvaluationPlan | OutcomePlan | None:
+        """Return what a study fixes that trains nothing; None for training."""
+        return self.evaluation if self.outcomes is None else self.outcomes

@@ -24,7 +24,10 @@ PlatformError (base.py)
 ├── privacy.py       TF6xx  mechanisms and accountants
 ├── ledger.py        TF63x  the privacy book and the outbound gate
 ├── heads.py         TF648  what both sides keep of each other, lost books
-├── registry.py      TF7xx  registry, evidence, signatures
+├── signed.py        TF70x  canonical values, keys, envelopes, the log
+├── registry.py      TF72x  model versions, the register's service, bundles, cards
+├── moves.py         TF734  records of any noun: revisions, moves, roles, signatures
+├── guards.py        TF743  what holds a move of a model version back
 ├── access.py        TF76x  who comes into the register, by what means, how often
 ├── exchange.py      TF78x  formats in and out of the register
 ├── evidence.py      TF790  bundles, certificates, what a reader holds against them
@@ -38,7 +41,12 @@ PlatformError (base.py)
 ├── economics.py     TF87x  economic models
 ├── impact.py        TF88x  impact studies
 ├── secure_sum.py    TF895  sums among hospitals of which nobody sees a part
-└── impact_commands  TF90x  what studies, dossiers and payment are told by a command
+├── impact_commands  TF90x  what studies, dossiers and payment are told by a command
+├── impact_designs   TF91x  reader studies, medians, cohorts, sealed tables
+├── freezing.py      TF925  a study's data once they are frozen
+├── outcomes.py      TF945  outcome studies over hospitals, table to result
+├── records.py       TF96x  records made of what was signed: proofs, runs, dataset cards
+└── upkeep.py        TF97x  what keeps a centre and its register whole while they run
 
 A code is never reused; each has a page docs/errors/CODE.md in both languages,
 and `tests/errors` fails when one is missing. `all_errors()` is the catalogue.
@@ -74,6 +82,9 @@ NOUNS = {
     "ledger": "TF6",
     "heads": "TF6",
     "registry": "TF7",
+    "signed": "TF7",
+    "moves": "TF7",
+    "guards": "TF7",
     "exchange": "TF7",
     "access": "TF7",
     "evidence": "TF7",
@@ -88,6 +99,11 @@ NOUNS = {
     "impact": "TF8",
     "secure_sum": "TF8",
     "impact_commands": "TF9",
+    "impact_designs": "TF9",
+    "freezing": "TF9",
+    "outcomes": "TF9",
+    "records": "TF9",
+    "upkeep": "TF9",
 }
 """The modules of errors and what their codes begin with."""
 

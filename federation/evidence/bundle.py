@@ -8,8 +8,10 @@ items/*.json, dsse/*.json           each thing said, readable and signed:
     00001-tainan-1-approval         what sites and centre signed on the way to the model
     register-*, person-*            what the register recorded of it, who signed it off
 log/{checkpoint, registered, consistency.json, inclusion/*.json}
+log/dated/*.json                    when the log had a size, where a key was revoked since
 pki/{root, chain, revocations}.pem  X.509: whose key is whose
 model.safetensors                   the weights, where included
+model.sig, pki/weights-key.json     their OpenSSF signature, where the version has one
 schemas/, verify.py, README.en.md, README.zh-TW.md
 ```
 `verify_bundle` reports; `verified_bundle` returns the record or raises with the first
@@ -18,16 +20,15 @@ item that does not hold. The steps, in order, are listed in
 lies in every bundle as ``verify.py``. The bundle is written by registry/bundle.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from federation.domain.ids import Sha256
-from federation.errors import PlatformError
 from federation.errors.registry import BundleItemError
 from federation.evidence.archive import Archive, is_member_name, open_archive
+from federation.evidence.bundle_parts import check_weights, dates
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.certificates import (
     CertifiedKey,
@@ -36,11 +37,33 @@ from federation.evidence.certificates import (
     verify_revocations,
     verify_root,
 )
+from federation.evidence.checking import Checks, must, refused
 from federation.evidence.checkpoint import Checkpoint
-from federation.evidence.figures import OF_A_RUN, OF_A_STUDY, Said, figures, judged
+from federation.evidence.figures import OF_A_RUN, OF_A_STUDY, Said, figures
 from federation.evidence.growth import Growth, grown, read_note
 from federation.evidence.inclusion import Inclusion
 from federation.evidence.keyring import SIGNER_OF
+from federation.evidence.members import (
+    BUNDLE_SCHEMA,
+    CHAIN,
+    CHECKPOINT,
+    DOSSIER,
+    GROWTH,
+    MANIFEST,
+    MODEL,
+    RECORD,
+    REGISTERED,
+    REVOKED,
+    ROOT,
+    SIGNED_MANIFEST,
+    earlier_stem,
+    item_name,
+    person_stem,
+    proof_name,
+    revision_stem,
+    signed_name,
+    statement_stem,
+)
 from federation.evidence.model_version import LoggedStatement, Record
 from federation.evidence.pinning import Expected, step_to
 from federation.evidence.reasons import Reason
@@ -56,22 +79,9 @@ from federation.evidence.revisions import (
     verify_said,
 )
 from federation.evidence.statements import PredicateType
-from federation.evidence.tensors import weights_digest
 from federation.evidence.verification import PublicKey, verify_envelope
 from federation.evidence.witness import check_witnessed
 from federation.wording import Language, Text
-
-BUNDLE_SCHEMA = "trifed.bundle/2"
-MANIFEST = "manifest.json"
-SIGNED_MANIFEST = "manifest.dsse.json"
-DOSSIER = "dossier.json"
-RECORD = "items/record.json"
-CHECKPOINT = "log/checkpoint"
-REGISTERED = "log/registered"
-GROWTH = "log/consistency.json"
-ROOT, CHAIN, REVOKED = "pki/root.pem", "pki/chain.pem", "pki/revocations.pem"
-MODEL = "model.safetensors"
-_BROKEN = (PlatformError, ValueError, KeyError, TypeError, IndexError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,35 +131,6 @@ class BundleReport:
         return report
 
 
-@dataclass
-class Checks:
-    """Counts what held, and names the item of what did not."""
-
-    done: int = 0
-
-    @contextmanager
-    def of(self, item: str, reason: Reason) -> Iterator[None]:
-        """Count one check; whatever breaks inside is this item's fault, for this reason."""
-        try:
-            yield
-        except BundleItemError:
-            raise
-        except _BROKEN as error:
-            raise refused(item, reason) from error
-        self.done += 1
-
-
-def refused(item: str, reason: Reason) -> BundleItemError:
-    """Return the error that names an item."""
-    return BundleItemError(item=item, why=reason.value)
-
-
-def must(holds: object, item: str, reason: Reason) -> None:
-    """Raise unless the item holds."""
-    if not holds:
-        raise refused(item, reason)
-
-
 def verify_bundle(
     path: Path, *, centre_key: PublicKey | None = None, expected: Expected | None = None
 ) -> BundleReport:
@@ -190,41 +171,6 @@ def verified_bundle(
         Naming the first item that does not hold.
     """
     return _verified(path, _expected(centre_key, expected), Checks())
-
-
-def item_name(stem: str) -> str:
-    """Return the member that says something so that it can be read."""
-    return f"items/{stem}.json"
-
-
-def signed_name(stem: str) -> str:
-    """Return the member that holds the same, signed."""
-    return f"dsse/{stem}.json"
-
-
-def proof_name(stem: str) -> str:
-    """Return the member that proves it to be in the log."""
-    return f"log/inclusion/{stem}.json"
-
-
-def statement_stem(number: int, statement: LoggedStatement) -> str:
-    """Return what the members of the `number`-th statement of a record are called, from 1."""
-    return f"{number:05}-{statement.site or 'centre'}-{statement.kind}"
-
-
-def earlier_stem(number: int) -> str:
-    """Return what the members of a corrected version are called, from 1, newest first."""
-    return f"earlier-{number:05}"
-
-
-def revision_stem(number: int) -> str:
-    """Return what the members of a recorded revision are called, from 1, in the log's order."""
-    return f"register-{number:05}"
-
-
-def person_stem(envelope: Sha256) -> str:
-    """Return what the members of a person's own signature are called."""
-    return f"person-{envelope.hex[:32]}"
 
 
 def _expected(key: PublicKey | None, expected: Expected | None) -> Expected:
@@ -298,13 +244,14 @@ class _Reading:
         self._log()
         self.dated.append((self._place("record"), created))
         self._certificates()
+        self.dated += dates(self.archive, self.checks, self.root)
         self._earlier_versions(record)
         self._revisions(record)
         said = [self._statement(record, n, one) for n, one in enumerate(record.statements, 1)]
         with self.checks.of(RECORD, Reason.FIGURE):
             for place, holds in figures(record, said):
                 must(holds, f"{RECORD}#{place}", Reason.FIGURE)
-        self._weights(record, said)
+        check_weights(self.archive, self.checks, self.expected, self.root, record, said)
         self._dossier(record)
         return VerifiedBundle(
             record,
@@ -427,21 +374,6 @@ class _Reading:
         known = [at for place, at in self.dated if place >= index and owner.was_valid(at)]
         must(known, name, Reason.NOT_VALID_THEN)
         return said
-
-    def _weights(self, record: Record, said: Sequence[Said]) -> None:
-        if MODEL in self.archive.names:
-            with self.checks.of(MODEL, Reason.NOT_NAMED):
-                found = (self.archive.digest(MODEL), self.archive.size(MODEL))
-                if found != (record.model.sha256, record.model.size_bytes):
-                    raise refused(MODEL, Reason.NOT_NAMED)
-            with self.checks.of(MODEL, Reason.FIGURE):
-                last = judged(record, said)
-                if last and last != {weights_digest(self.archive, MODEL)}:
-                    raise refused(MODEL, Reason.FIGURE)
-        if self.expected.model is not None:
-            with self.checks.of("--model", Reason.NOT_NAMED):
-                if self.expected.model != record.model.sha256:
-                    raise refused("--model", Reason.NOT_NAMED)
 
     def _dossier(self, record: Record) -> None:
         content = self.archive.read(DOSSIER)

@@ -11,7 +11,7 @@ from typing import NoReturn
 import rfc8785
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import NotCanonicalError
+from federation.errors.signed import NotCanonicalError
 
 MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 64

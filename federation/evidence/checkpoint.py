@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from federation.errors.core import InvalidValueError
-from federation.errors.registry import CheckpointError
+from federation.errors.signed import CheckpointError
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from federation.domain.ids import Sha256
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import (
+from federation.errors.signed import (
     MalformedEnvelopeError,
     NotCanonicalError,
     StatementTooLargeError,

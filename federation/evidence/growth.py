@@ -14,7 +14,7 @@ from federation.errors.heads import (
     CentreLogForkedError,
     CentreLogRolledBackError,
 )
-from federation.errors.registry import BadSignatureError, CheckpointError, ProofError
+from federation.errors.signed import BadSignatureError, CheckpointError, ProofError
 from federation.evidence import merkle
 from federation.evidence.checkpoint import Checkpoint, verify_checkpoint
 from federation.evidence.inclusion import MAX_STEPS, origin_of

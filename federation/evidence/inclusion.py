@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
-from federation.errors.registry import ProofError, RecordInconsistentError
+from federation.errors.registry import RecordInconsistentError
+from federation.errors.signed import ProofError
 from federation.evidence import merkle
 from federation.evidence.canonical import canonical
 from federation.evidence.checkpoint import Checkpoint, verify_checkpoint

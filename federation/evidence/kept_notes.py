@@ -1,6 +1,6 @@
 """Read a log's signed state from the files in which others keep it, to hold the log against."""
 
-from federation.errors.registry import CheckpointError, NotCanonicalError
+from federation.errors.signed import CheckpointError, NotCanonicalError
 from federation.evidence.canonical import parse
 
 MAX_BYTES = 1 << 20

@@ -32,6 +32,9 @@ SIGNER_OF: dict[PredicateType, KeyRole] = {
     PredicateType.TRAINING_RUN: KeyRole.CENTRE,
     PredicateType.MODEL_VERSION: KeyRole.CENTRE,
     PredicateType.BUNDLE: KeyRole.CENTRE,
+    PredicateType.DISJOINTNESS: KeyRole.CENTRE,
+    PredicateType.AUDIT_TRAIL: KeyRole.CENTRE,
+    PredicateType.OUTCOMES: KeyRole.CENTRE,
 }
 
 

@@ -7,7 +7,7 @@ named witnesses co-signed it; 3. the proof leads from the entry to its root.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from federation.errors.registry import NotCanonicalError, ProofError
+from federation.errors.signed import NotCanonicalError, ProofError
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.checkpoint import Checkpoint, verify_checkpoint
 from federation.evidence.inclusion import Inclusion, origin_of

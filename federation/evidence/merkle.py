@@ -14,7 +14,7 @@ import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from federation.errors.registry import LogRangeError, ProofError
+from federation.errors.signed import LogRangeError, ProofError
 
 Read = Callable[[int, int], bytes]
 

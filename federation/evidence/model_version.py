@@ -16,7 +16,6 @@ from federation.errors.registry import RecordInvalidError
 from federation.evidence.canonical import canonical, digest_of, parse
 from federation.evidence.characters import UNSEEN
 
-SMALL_CELL = 10
 MAX_STATEMENTS = 2000  # so that the signed record stays below the 1 MiB of an envelope
 RECORD_SCHEMA = "trifed.model-version/1"
 

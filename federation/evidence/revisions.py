@@ -14,7 +14,7 @@ from typing import Any
 
 from federation.domain.ids import Sha256
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import MalformedEnvelopeError, NotCanonicalError
+from federation.errors.signed import MalformedEnvelopeError, NotCanonicalError
 from federation.evidence.canonical import canonical, digest_of, parse
 from federation.evidence.dsse import PAYLOAD_TYPE, pae, read_envelope
 from federation.evidence.statements import STATEMENT_TYPE

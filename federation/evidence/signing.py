@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import KeyFileError
+from federation.errors.signed import KeyFileError
 from federation.evidence.dsse import PAYLOAD_TYPE, Envelope, pae
 from federation.evidence.statements import Statement
 from federation.evidence.verification import PublicKey

@@ -2,11 +2,13 @@
 """Verify an evidence bundle: this file, Python 3.11 and the `cryptography` package do it alone.
 
     python3 verify.py BUNDLE.zip --root sha256:... [--checkpoint FILE] [--witness NAME=KEY.pub]
+                      [--model FILE]
 
 It opens no connection and writes nothing. Exit code 0 only when all holds; else the first
 item that does not is named. `--root` is the fingerprint of the register's key, got by another
 way than the bundle: without it a bundle is only shown to be whole. `--checkpoint` is a state
-of the register's log that you kept, `--witness` who must have co-signed the log.
+of the register's log that you kept, `--witness` who must have co-signed the log, `--model` the
+weights that you have.
 
 Who can change a bundle can change the verifier in it: compare this file's SHA-256 with what the
 register publishes, or use `trifed evidence verify`, the same checks written a second time.
@@ -16,13 +18,15 @@ register publishes, or use `trifed evidence verify`, the same checks written a s
  3. The record: signed by the root, about this entry and model.
  4. The log: its signed state; the record is in it; it grew from the state that the record was
     registered under (RFC 6962) and from yours; your witnesses co-signed it (C2SP).
- 5. Certificates, all issued by the root, and the list of those revoked since.
+ 5. Certificates, all issued by the root, and the list of those revoked since; what the
+    register's audit trail says of the log's size at a time.
  6. Earlier versions, what the register recorded of this one, and who signed it off.
  7. Every statement: in the log; by a key of that site for that purpose, valid by then; about
     this study and run.
  8. The record's figures: patients, metrics, privacy, data, models as the sites signed them.
- 9. The weights, where included: those the record names and the sites evaluated. What
-    dossier.json lists.
+ 9. The weights, where included: those the record names and the sites evaluated; their
+    OpenSSF signature, where included: by a key that the root vouches for, of the file that
+    the record names; weights that you have. What dossier.json lists.
 """
 
 import argparse
@@ -43,16 +47,20 @@ from typing import IO, Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes as digests
 from cryptography.hazmat.primitives import serialization as forms
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey as Key
 
 ROOT, CHAIN, REVOKED = "pki/root.pem", "pki/chain.pem", "pki/revocations.pem"
 MANIFEST, SIGNED_MANIFEST, DOSSIER = "manifest.json", "manifest.dsse.json", "dossier.json"
 CHECKPOINT, REGISTERED, GROWTH = "log/checkpoint", "log/registered", "log/consistency.json"
 RECORD, MODEL = "items/record.json", "model.safetensors"
+MODEL_SIGNATURE, WEIGHTS_KEY = "model.sig", "pki/weights-key.json"
 MEDIA, STATEMENT = "application/vnd.in-toto+json", "https://in-toto.io/Statement/v1"
 SIGNERS = {"proposal": "centre", "training-run": "centre", "approval": "officer", "seal": "officer"}
 SIGNERS |= dict.fromkeys(["dataset-card", "update", "evaluation", "ledger"], "node")
+SIGNERS |= dict.fromkeys(["disjointness", "audit-trail", "outcomes"], "centre")
 OF_RUN = {"update", "evaluation", "ledger", "training-run"}
 OF_STUDY = {"update", "evaluation", "training-run", "approval", "proposal"}
 OWNER = re.compile(
@@ -251,6 +259,12 @@ def sha256(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """Return the content id of a file."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def keyid(key: Key) -> str:
     """Return a public key's id and fingerprint: the SHA-256 of its SubjectPublicKeyInfo."""
     return sha256(key.public_bytes(forms.Encoding.DER, forms.PublicFormat.SubjectPublicKeyInfo))
@@ -374,6 +388,43 @@ def cosigned(note: str, name: str, key: Key) -> None:
         time = int.from_bytes(mark[:8], "big")
         key.verify(mark[8:], f"cosignature/v1\ntime {time}\n{text}".encode())
         need(time < END)
+
+
+def dated(content: bytes, key: Key) -> tuple[int, datetime]:
+    """Return the last place that the log had at a time, by an event of the audit trail."""
+    said = parse(content)
+    event, mark = said["event"], bytes.fromhex(said["signature"])
+    size, at = event["details"]["log_size"], datetime.fromisoformat(event["at"])
+    need(canonical({"event": event, "signature": said["signature"]}) == content)
+    need(re.fullmatch("[0-9]{1,16}", size) and at.tzinfo is not None)
+    key.verify(mark, b"trifed.registry-audit/1\n" + canonical(event))
+    return int(size) - 1, at
+
+
+def signed_weights(content: bytes, pem: bytes) -> str:
+    """Return the SHA-256 of the one file that the P-256 key signed (OpenSSF model-signing 1.0)."""
+    need(len(content) <= 64 * 1024)
+    said = parse(content)
+    need(said["mediaType"] == "application/vnd.dev.sigstore.bundle.v0.3+json")
+    need("sha256:" + said["verificationMaterial"]["publicKey"]["hint"] == sha256(pem))
+    envelope, key = said["dsseEnvelope"], forms.load_pem_public_key(pem)
+    (mark,) = envelope["signatures"]
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise TypeError
+    need(key.curve.name == "secp256r1" and envelope["payloadType"] == MEDIA)
+    payload = base64.b64decode(envelope["payload"], validate=True)
+    pae = f"DSSEv1 {len(MEDIA)} {MEDIA} {len(payload)} ".encode() + payload
+    key.verify(base64.b64decode(mark["sig"], validate=True), pae, ec.ECDSA(digests.SHA256()))
+    need(len(payload) <= 64 * 1024)
+    about = parse(payload)
+    need(about["_type"] == STATEMENT)
+    need(about["predicateType"] == "https://model_signing/signature/v1.0")
+    form, (file,) = about["predicate"]["serialization"], about["predicate"]["resources"]
+    need((form["method"], form["hash_type"]) == ("files", "sha256"))
+    need((file["algorithm"], file["name"]) == ("sha256", "."))
+    (subject,) = about["subject"]
+    need("sha256:" + subject["digest"]["sha256"] == sha256(bytes.fromhex(file["digest"])))
+    return f"sha256:{file['digest']}"
 
 
 def figures(record: Any, said: list[Any]) -> Iterator[tuple[str, bool]]:
@@ -501,6 +552,7 @@ class Bundle:
         self.log()
         self.dated.append((self.place("record"), created))
         self.certificates()
+        self.dates()
         self.earlier_versions()
         self.revisions()
         said = [self.statement(n, one) for n, one in enumerate(record["statements"], start=1)]
@@ -514,11 +566,28 @@ class Bundle:
             with self.check(MODEL, "figure"):
                 last = judged(record, said)
                 need(not last or last == {self.archive.weights()})
+        if MODEL_SIGNATURE in self.archive.at or WEIGHTS_KEY in self.archive.at:
+            self.weights_signature()
+        if self.wanted.model is not None:
+            with self.check("--model", "not-named"):
+                need(self.wanted.model == self.model)
         content = self.archive.read(DOSSIER)
         with self.check(DOSSIER, "form"):
             listed = [parse(content)[key] for key in ("entry", "model", "evidence")]
         evidence = [self.evidence[name] for name in sorted(self.evidence)]
         must(listed == [self.entry, self.model, evidence], DOSSIER, "not-evidence")
+
+    def weights_signature(self) -> None:
+        """Check that the root vouches for the key that signed the file that the record names."""
+        content = self.archive.read(WEIGHTS_KEY)
+        with self.check(WEIGHTS_KEY, "signature"):
+            predicate, subjects = signed(content, self.key, "weights-key")
+            pem = predicate["pem"].encode()
+            need(subjects == {"key/weights": sha256(pem)})
+        content = self.archive.read(MODEL_SIGNATURE)
+        with self.check(MODEL_SIGNATURE, "signature"):
+            digest = signed_weights(content, pem)
+        must(digest == self.model, MODEL_SIGNATURE, "not-named")
 
     def root_and_manifest(self) -> None:
         """Take the root from the bundle, hold it against the reader's, and check every byte."""
@@ -631,6 +700,15 @@ class Bundle:
             need(listed.public_bytes(forms.Encoding.PEM) == revoked)
             self.revoked = {one.serial_number: one.revocation_date_utc for one in listed}
 
+    def dates(self) -> None:
+        """Take when the log had a size, as the register's audit trail says."""
+        number = 1
+        while (name := f"log/dated/{number:05}.json") in self.archive.at:
+            content = self.archive.read(name)
+            with self.check(name, "signature"):
+                self.dated.append(dated(content, self.key))
+            number += 1
+
     def was_valid(self, certificate: x509.Certificate, at: datetime) -> bool:
         """Say whether what was signed by a time was signed while the key was valid."""
         revoked = self.revoked.get(certificate.serial_number)
@@ -736,6 +814,7 @@ def main() -> int:
     ask.add_argument("bundle", type=Path)
     ask.add_argument("--root", help="fingerprint of the register's key, sha256:...")
     ask.add_argument("--checkpoint", type=Path, help="a state of the log that you kept")
+    ask.add_argument("--model", type=Path, help="the weights that you have")
     ask.add_argument("--witness", action="append", default=[], help="NAME=FILE, its public key")
     ask.add_argument("--json", action="store_true")
     ask.add_argument("--lang", choices=["en", "zh"], default="en")
@@ -744,6 +823,7 @@ def main() -> int:
         ask.error("--root takes sha256: and 64 hexadecimal digits")
     try:
         wanted.checkpoint = wanted.checkpoint and wanted.checkpoint.read_bytes()
+        wanted.model = wanted.model and file_digest(wanted.model)
         named = [one.partition("=") for one in wanted.witness]
         keys = [forms.load_pem_public_key(Path(path).read_bytes()) for _, _, path in named]
         wanted.witnesses = [(name, key) for (name, _, _), key in zip(named, keys, strict=True)]

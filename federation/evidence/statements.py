@@ -12,7 +12,7 @@ from enum import Enum
 
 from federation.domain.ids import Sha256
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import MalformedEnvelopeError
+from federation.errors.signed import MalformedEnvelopeError
 from federation.evidence.canonical import canonical, parse
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -31,6 +31,9 @@ class PredicateType(Enum):
     MODEL_VERSION = "urn:trifed:predicate:model-version:v1"
     BUNDLE = "urn:trifed:predicate:bundle:v1"
     SEAL = "urn:trifed:predicate:seal:v1"
+    DISJOINTNESS = "urn:trifed:predicate:disjointness:v1"
+    AUDIT_TRAIL = "urn:trifed:predicate:audit-trail:v1"
+    OUTCOMES = "urn:trifed:predicate:outcomes:v1"
 
     @property
     def short(self) -> str:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import (
+from federation.errors.signed import (
     BadSignatureError,
     KeyFileError,
     MalformedEnvelopeError,

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
-from federation.errors.registry import NotCanonicalError
+from federation.errors.signed import NotCanonicalError
 from federation.errors.witness import WeightsSignatureError
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.dsse import PAYLOAD_TYPE, Envelope, pae, read_envelope
@@ -39,7 +39,7 @@ MAX_SIGNATURE_BYTES = 64 * 1024
 KEY_PREDICATE = "urn:trifed:predicate:weights-key:v1"
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PREDICATE = "https://model_signing/signature/v1.0"
-_KEY_SUBJECT = "key/weights"
+KEY_SUBJECT = "key/weights"
 _HINT = re.compile(r"[0-9a-f]{64}")
 
 _NO_LIBRARY = Text(
@@ -125,7 +125,7 @@ def vouch_for(pem: bytes, signer: Signer) -> str:
     payload = canonical(
         {
             "_type": STATEMENT_TYPE,
-            "subject": [{"name": _KEY_SUBJECT, "digest": {"sha256": digest.hex}}],
+            "subject": [{"name": KEY_SUBJECT, "digest": {"sha256": digest.hex}}],
             "predicateType": KEY_PREDICATE,
             "predicate": {"pem": pem.decode()},
         }
@@ -156,9 +156,7 @@ def vouched_key(envelope: str | bytes, *, register: PublicKey) -> bytes:
             "subject": [{"name": str(name), "digest": {"sha256": str(digest)}}],
             "predicateType": str(kind),
             "predicate": {"pem": str(pem)},
-        } if (name, kind) == (_KEY_SUBJECT, KEY_PREDICATE) and digest == Sha256.of(
-            pem.encode()
-        ).hex:
+        } if (name, kind) == (KEY_SUBJECT, KEY_PREDICATE) and digest == Sha256.of(pem.encode()).hex:
             return pem.encode()
     raise WeightsSignatureError(why=_NOT_VOUCHED)
 
@@ -195,6 +193,18 @@ def verify_weights(signature: bytes, *, sha256: Sha256, pem: bytes) -> None:
     WeightsSignatureError
         By the first of the module's steps 2 to 4 that fails.
     """
+    if not hmac.compare_digest(signed_file(signature, pem=pem), sha256.hex):
+        raise WeightsSignatureError(why=_OTHER_FILE)
+
+
+def signed_file(signature: bytes, *, pem: bytes) -> str:
+    """Return the SHA-256, hexadecimal, of the one file that a key signed.
+
+    Raises
+    ------
+    WeightsSignatureError
+        By step 2, step 3, or the form that step 4 asks for.
+    """
     if key_hint(signature) != hashlib.sha256(pem).hexdigest():
         raise WeightsSignatureError(why=_OTHER_KEY)
     payload, signed = _envelope_of(signature)
@@ -202,8 +212,7 @@ def verify_weights(signature: bytes, *, sha256: Sha256, pem: bytes) -> None:
         _public_key(pem).verify(signed, pae(PAYLOAD_TYPE, payload), ec.ECDSA(hashes.SHA256()))
     except InvalidSignature as error:
         raise WeightsSignatureError(why=_DOES_NOT_FIT) from error
-    if not hmac.compare_digest(_file_digest(payload), sha256.hex):
-        raise WeightsSignatureError(why=_OTHER_FILE)
+    return _file_digest(payload)
 
 
 def _envelope_of(signature: bytes) -> tuple[bytes, bytes]:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from federation.errors.registry import BadSignatureError, CheckpointError, ProofError
+from federation.errors.signed import BadSignatureError, CheckpointError, ProofError
 from federation.errors.witness import (
     CosignatureRefusedError,
     TooFewWitnessesError,

@@ -50,7 +50,7 @@ def play_until(
     def steps(campaign: Campaign, _: Result) -> None:
         campaign.gather()
         campaign.open()
-        play = campaign.play if campaign.study.evaluation is None else _begun(campaign)
+        play = campaign.play if campaign.study.protocol is None else _begun(campaign)
         for number in range(1, campaign.study.training.rounds + 1):
             if is_there():
                 break
@@ -65,7 +65,7 @@ def play_until(
 
 
 def _begun(campaign: Campaign) -> Callable[[int], dict[str, object]]:
-    """Return what takes a step of an evaluation, its protocol logged."""
+    """Return what takes a step of a protocol, once that is logged."""
     running.begin(campaign)
     return campaign.take_step
 

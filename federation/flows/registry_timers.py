@@ -44,7 +44,9 @@ def registry_timers(now: str | None = None) -> dict[str, Lines]:
 
 
 def turn_clock(home: Path, now: datetime) -> dict[str, Lines]:
-    """Do what is due at `now` and return it: moved, reminders, refused.
+    """Do what is due at `now`, log the audit trail's head, and return what was done.
+
+    That is: moved, reminders, refused.
 
     Raises
     ------
@@ -54,6 +56,7 @@ def turn_clock(home: Path, now: datetime) -> dict[str, Lines]:
     from federation.coordinator.home import CentreHome
     from federation.operations.embedded_registry import registrar
     from registry.applications.working_days import calendar_in
+    from registry.audit.heads import log_head
     from registry.models.cards import version_noun
     from registry.nouns import noun_rules
     from registry.records.service import Records
@@ -64,7 +67,9 @@ def turn_clock(home: Path, now: datetime) -> dict[str, Lines]:
     noun = version_noun(artefacts=keeper.artefacts, key=keeper.signer.public_key)
     records = Records(keeper.store, keeper.signer, lambda: now)
     every = (*rules(noun), *noun_rules(calendar_in(home)))
-    return run(records, every, now=now).as_json()
+    done = run(records, every, now=now).as_json()
+    log_head(keeper.store, signer=keeper.signer, at=now)
+    return done
 
 
 def hourly() -> RunnerDeployment:

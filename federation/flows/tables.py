@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from federation.domain.cells import SMALL_CELL
 from federation.operations.campaign import SiteResult
 
-SMALL_CELL = 10
 BAR = 24
 """Characters of the longest bar."""
 

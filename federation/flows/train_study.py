@@ -32,6 +32,7 @@ from federation.operations.campaign.parts import Turn, at_once
 from federation.operations.campaign.recovery import PASSING
 from federation.operations.evaluations import running
 from federation.operations.launch import Result
+from federation.operations.outcomes import running as outcomes
 from federation.operations.progress import Emit, Progress, silent
 from federation.operations.watch import go_on
 
@@ -126,20 +127,21 @@ def register(campaign: Campaign) -> dict[str, str]:
 
 @task(name="protocol", **_STEP, **_TRIED_AGAIN)
 def log_protocol(campaign: Campaign) -> None:
-    """Log the protocol of an evaluation before anybody is asked."""
+    """Log a protocol before anybody is asked."""
     _own(campaign, lambda: running.begin(campaign))
 
 
 @task(name="step", task_run_name="step-{number:02d}", **_STEP, **_TRIED_AGAIN)
 def take_step(campaign: Campaign, number: int) -> dict[str, object]:
-    """Take one step of an evaluation, from wherever it stands."""
+    """Take one step of a protocol, from wherever it stands."""
     return _own(campaign, lambda: campaign.take_step(number))
 
 
 @task(name="conclude", **_STEP, **_TRIED_AGAIN)
 def conclude(campaign: Campaign) -> dict[str, object]:
     """Add the sums up, decide, keep the documents and enter the results."""
-    return _own(campaign, lambda: running.finish(campaign).as_json())
+    finish = running.finish if campaign.study.outcomes is None else outcomes.finish
+    return _own(campaign, lambda: finish(campaign).as_json())
 
 
 @flow(name="train_study", flow_run_name="{study}", persist_result=False, validate_parameters=False)
@@ -153,7 +155,7 @@ def train_study(study: str, at_quorum: bool = False) -> State:
 
     def steps(campaign: Campaign, result: Result) -> None:
         gather(campaign, at_quorum)
-        if campaign.study.evaluation is None:
+        if campaign.study.protocol is None:
             _train(campaign, result, ride.side)
         else:
             _evaluate(campaign, result, ride.side)
@@ -191,14 +193,18 @@ def _train(campaign: Campaign, result: Result, side: PrefectSide) -> None:
 
 
 def _evaluate(campaign: Campaign, result: Result, side: PrefectSide) -> None:
-    """Take the steps of a study that evaluates: prepare every version, then sum each."""
+    """Take the steps of a study that trains nothing: what it prepares, then what it sums."""
     open_run(campaign)
     log_protocol(campaign)
     rounds = campaign.study.training.rounds
     side.expect(rounds)
     for number in range(1, rounds + 1):
         take_step(campaign, number)
-    result.evaluation = conclude(campaign)
+    found = conclude(campaign)
+    if campaign.study.outcomes is None:
+        result.evaluation = found
+    else:
+        result.outcomes = found
 
 
 def _state_of(result: Result) -> State:

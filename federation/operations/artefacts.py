@@ -209,6 +209,18 @@ class Artefacts:
         """
         return model_of_bytes(self.get(digest))
 
+    def delete(self, digest: Sha256) -> None:
+        """Delete an artefact here and in the bucket; one that is not there is gone already.
+
+        Raises
+        ------
+        ArtefactStoreUnavailableError, ArtefactStoreRefusedError
+            If the bucket does not delete it; it is gone here, so repeat it.
+        """
+        self._path(digest).unlink(missing_ok=True)
+        if self._bucket is not None:
+            self._bucket.remove(_name(digest))
+
     # -- this machine's folder ---------------------------------------------------------
 
     def _path(self, digest: Sha256) -> Path:

@@ -53,6 +53,9 @@ class Bucket(Protocol):
     def fetch(self, name: str, target: BinaryIO) -> bool:
         """Write a file's content to `target`; return False if there is none of this name."""
 
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is not there is gone already."""
+
 
 class FsspecBucket:
     """A folder or prefix of any store that fsspec speaks.
@@ -102,6 +105,11 @@ class FsspecBucket:
             except FileNotFoundError:
                 return False
         return True
+
+    def remove(self, name: str) -> None:
+        """Delete a file; one that is not there is gone already."""
+        with _coded(), contextlib.suppress(FileNotFoundError):
+            self._store.rm_file(self._key(name))
 
     def _send_aside(self, source: Path, key: str) -> None:
         """Send under a name of its own, then rename."""

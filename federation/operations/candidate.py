@@ -9,6 +9,7 @@ import math
 import platform
 
 from federation import provenance
+from federation.domain.cells import SMALL_CELL
 from federation.domain.study import Study
 from federation.evaluation.auroc import NORMAL_975
 from federation.evidence.model_version import (
@@ -32,8 +33,6 @@ from federation.operations.campaign import Campaign, SiteResult
 from federation.privacy.events import PoissonSampledGaussian
 from federation.recipes import catalogue
 from federation.wording import Language, Text
-
-SMALL_CELL = 10
 
 GUARANTEE = Text(
     en="At {site}, for each patient with all their images: whoever sees every update of this run "
@@ -76,7 +75,7 @@ def candidate_of(campaign: Campaign) -> Candidate:
         participants=tuple(_participant(result) for result in results),
         evaluations=tuple(evaluations),
         pooled=_pooled(results),
-        privacy=tuple(_privacy(result, study) for result in results),
+        privacy=tuple(privacy_of(result, study) for result in results),
         code=CodeRef(version=provenance.software_version(), wheel_digest=provenance.code_digest()),
         environment=Environment(
             python=platform.python_version(), packages_digest=provenance.environment_digest()
@@ -145,7 +144,8 @@ def _pooled(results: list[SiteResult]) -> tuple[PooledMetric, ...]:
     return (metric,)
 
 
-def _privacy(result: SiteResult, study: Study) -> PrivacyStatement | NoPrivacyStatement:
+def privacy_of(result: SiteResult, study: Study) -> PrivacyStatement | NoPrivacyStatement:
+    """Return what a site's reports say of its patients' privacy over the whole run."""
     report, site = result.report, result.site
     if study.privacy is None:
         return NoPrivacyStatement(site=site, statement=_both(NO_GUARANTEE, site=site))

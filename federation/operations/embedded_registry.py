@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from federation.coordinator.home import CentreHome
 from federation.domain.ids import RunId, Sha256, StudyId
+from federation.domain.site import SiteState
 from federation.errors import PlatformError
 from federation.errors.core import InvalidValueError
 from federation.evidence.canonical import canonical, parse
@@ -25,6 +26,7 @@ from federation.evidence.model_version import ModelFile
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey
 from federation.operations.registry_client import RegistryClient
+from federation.pki.roster import SiteEntry
 from federation.privacy.bookkeeping import Bookkeeper
 from federation.privacy.events import PrivacyEvent
 from federation.storage import write_atomic
@@ -35,8 +37,11 @@ if TYPE_CHECKING:
     from registry.certification.completeness import Completeness
     from registry.certification.service import Tried
     from registry.models.service import Registrar
+    from registry.models.trust import RetiredKey
     from registry.records.ports import StoredRecord
     from registry.records.service import Moved, Records
+    from registry.records.shapes import Noun
+    from registry.records.statements import PersonKeys
     from registry.roles import Author, Role
 
 _ADDRESS = "http://register.embedded"
@@ -63,7 +68,8 @@ def registrar(home: CentreHome) -> "Registrar":
         database_url=home.database_url,
         signer=signer,
         artefacts=home.artefacts,
-        keys=lambda: known_keys(home, centre=signer.public_key),
+        keys=lambda: todays_keys(home, centre=signer.public_key),
+        retired=lambda: retired_keys(home),
     )
 
 
@@ -88,13 +94,34 @@ def known_keys(home: CentreHome, *, centre: PublicKey) -> Iterable[KnownKey]:
     """Return the centre's key and those of every site that was ever enrolled.
 
     A revoked one's too: what was accepted from it before stays signed by it. Nothing
-    new is accepted from it (`campaign.asking`).
+    new is accepted from it (`campaign.asking`), and a registration counts of it what
+    was logged before (`retired_keys`).
     """
+    yield from todays_keys(home, centre=centre)
+    yield from (one.known for one in retired_keys(home))
+
+
+def todays_keys(home: CentreHome, *, centre: PublicKey) -> Iterable[KnownKey]:
+    """Return the centre's key and those of every site that is not revoked."""
     yield KnownKey(None, KeyRole.CENTRE, centre)
     for site in home.roster().entries():
-        for role, pem in ((KeyRole.NODE, site.node_key), (KeyRole.OFFICER, site.officer_key)):
-            if pem is not None:
-                yield KnownKey(site.site, role, PublicKey.from_pem(pem.encode()))
+        if site.state is not SiteState.REVOKED:
+            yield from _keys_of(site)
+
+
+def retired_keys(home: CentreHome) -> "Iterable[RetiredKey]":
+    """Return the keys of every revoked site, with the time from which they count no more."""
+    from registry.models.trust import RetiredKey
+
+    for site in home.roster().entries():
+        if site.state is SiteState.REVOKED:
+            yield from (RetiredKey(known, site.changed) for known in _keys_of(site))
+
+
+def _keys_of(site: SiteEntry) -> Iterable[KnownKey]:
+    for role, pem in ((KeyRole.NODE, site.node_key), (KeyRole.OFFICER, site.officer_key)):
+        if pem is not None:
+            yield KnownKey(site.site, role, PublicKey.from_pem(pem.encode()))
 
 
 def release_books(home: CentreHome) -> Bookkeeper:
@@ -139,7 +166,8 @@ def export_bundle(home: CentreHome, entry: str, path: Path, *, with_model: bool 
     """
     from registry.bundle import export
 
-    return export(registrar(home), entry, path, with_model=with_model)
+    people = person_keys(home)
+    return export(registrar(home), entry, path, with_model=with_model, people=people)
 
 
 def audit(home: CentreHome, *, seen: Iterable[str] = ()) -> dict[str, int]:
@@ -240,9 +268,7 @@ class RecordDesk:
         PlatformError
             What the register refused with.
         """
-        from registry.nouns import noun_named
-
-        kind = noun_named(noun)
+        kind = self._kind(noun)
         content = kind.read(canonical(dict(body)))
         author = _author(actor)
         return self.records.put(kind, id, content, author=author, revision=revision, reason=reason)
@@ -251,17 +277,14 @@ class RecordDesk:
         self, noun: str, id: str, number: str, actor: Actor, *, reason: str, revision: int
     ) -> "Moved":
         """Make a move, or keep one signature for it; raises what the register refused with."""
-        from registry.nouns import noun_named
-
-        kind, author = noun_named(noun), _author(actor)
+        kind, author = self._kind(noun), _author(actor)
         return self.records.move(kind, id, number, author=author, revision=revision, reason=reason)
 
     def following(self, noun: str, id: str) -> tuple[Following, ...]:
         """Return every move that the record's state allows, with what holds it back."""
-        from registry.nouns import noun_named
         from registry.roles import Author
 
-        kind, record = noun_named(noun), self.get(noun, id)
+        kind, record = self._kind(noun), self.get(noun, id)
         reader = "reader"
         return tuple(
             Following(
@@ -277,6 +300,17 @@ class RecordDesk:
             )
             for one in kind.moves.of(kind.moves.states(record.state))
         )
+
+    def _kind(self, noun: str) -> "Noun[Any]":
+        """Return a noun by its name, that of model versions too; raises `RequestInvalidError`."""
+        from registry.models.cards import version_noun
+        from registry.models.version_card import NAME
+        from registry.nouns import noun_named
+
+        if noun != NAME:
+            return noun_named(noun)
+        keeper = self.registrar
+        return version_noun(artefacts=keeper.artefacts, key=keeper.signer.public_key)
 
     def is_signed(self, record: "StoredRecord") -> bool:
         """Say whether the log holds the register's signature over exactly this revision."""
@@ -350,7 +384,7 @@ class RecordDesk:
         """Write an entry's evidence bundle; raises as `export_bundle`."""
         from registry.bundle import export
 
-        return export(self.registrar, entry, path)
+        return export(self.registrar, entry, path, people=self.records.keys)
 
     def keep_document(self, content: bytes) -> Sha256:
         """Keep what a record names by digest where the register's pages look for it."""
@@ -371,12 +405,14 @@ class RecordDesk:
         from registry.impact import NOUN
         from registry.reports import impact_report
         from registry.reports.checklists.answers import Study
-        from registry.reports.documents import read_economics
+        from registry.reports.documents import read_economics, read_outcomes
 
         body = NOUN.of(record)
         kept = self._document(body.economic.document if body.economic else None)
         economics = None if kept is None else read_economics(kept)
-        return impact_report(Study(record.id, body, economics), language)
+        named = [self._document(digest) for digest in body.outcomes]
+        outcomes = tuple(read_outcomes(one) for one in named if one is not None)
+        return impact_report(Study(record.id, body, economics, outcomes), language)
 
     def dossier_report(self, record: "StoredRecord", language: Language) -> str:
         """Return the state of a dossier as HTML."""
@@ -400,25 +436,61 @@ class RecordDesk:
         content = path.read_bytes() if path.is_file() else b""
         return content if Sha256.of(content) == digest else None
 
-    def classify(self, parts: Sequence[str], plan: str | None) -> "Classified":
+    def attested_digest(self, body: Mapping[str, object]) -> Sha256:
+        """Return the digest of what machines know of a training run.
+
+        Raises
+        ------
+        RecordShapeError
+            If the content is no record of a run.
+        """
+        from registry.training import NOUN
+        from registry.training.attestation import attested_digest
+
+        return attested_digest(NOUN.read(canonical(dict(body))))
+
+    def entries_of(self, run: RunId) -> list[str]:
+        """Return the versions that are registered of a run, oldest first."""
+        with self.records.store.reading() as transaction:
+            return [one.entry for one in transaction.models.of_run(run)]
+
+    def classify(self, asked: Mapping[str, object]) -> "Classified":
         """Return what a change of a version needs; raises if a part or the plan is unknown."""
         from registry.certification.service import classify_asked, read_change
 
-        return classify_asked(self.records, read_change({"parts": list(parts), "plan": plan}))
+        return classify_asked(self.records, read_change(asked))
 
-    def packs(self) -> list[tuple[str, str]]:
-        """Return name and edition of every rule pack that is installed."""
-        from registry.certification.rule_packs import pack_names
+    def pack(self, name: str, edition: str | None) -> dict[str, object]:
+        """Return how a dossier names an edition of a rule pack, by default the newest.
 
-        return pack_names()
+        Raises
+        ------
+        RulePackError
+            If it is not installed.
+        """
+        from registry.certification.rule_packs import newest, pack_named
+
+        found = newest(name) if edition is None else pack_named(name, edition)
+        return {"id": found.id, "version": found.version, "digest": found.digest}
 
 
 def desk(home: CentreHome, *, clock: Callable[[], datetime] | None = None) -> RecordDesk:
     """Return the records of the register in `home`; `clock` is UTC, by default the true one."""
     from registry.records.service import Records
 
-    keeper = registrar(home)
-    return RecordDesk(Records(keeper.store, keeper.signer, clock or keeper.clock), keeper)
+    keeper, people = registrar(home), person_keys(home)
+    records = Records(keeper.store, keeper.signer, clock or keeper.clock, people)
+    return RecordDesk(records, keeper)
+
+
+def person_keys(home: CentreHome) -> "PersonKeys":
+    """Return what knows every key a person ever had; nobody has one where there is no account."""
+    from federation.operations.register_accounts import KEY_FILE, accounts_in, own_origin
+    from registry.records.statements import no_keys
+
+    if not home.evidence_key.with_name(KEY_FILE).exists():
+        return no_keys
+    return accounts_in(home, origin=own_origin(home)).signature_keys.of_person
 
 
 def _one_of(roles: "Iterable[Role]") -> "Role":

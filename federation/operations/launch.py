@@ -45,6 +45,7 @@ centre's clock is set.
 """
 
 EVALUATION = "evaluation"
+OUTCOMES = "outcomes"
 """Under which key a run's record holds what an evaluation came to."""
 
 CANDIDATE = "candidate"
@@ -65,13 +66,14 @@ class Result:
     errors: list[dict[str, str | None]] = field(default_factory=list)
     stopped: bool = False
     evaluation: dict[str, object] | None = None
+    outcomes: dict[str, object] | None = None
 
     @property
     def status(self) -> str:
         """Return `completed` only when every round was done and what it came to is kept."""
         if self.stopped:
             return RunState.STOPPED.value
-        is_kept = self.entry is not None or self.evaluation is not None
+        is_kept = any(one is not None for one in (self.entry, self.evaluation, self.outcomes))
         finished = not self.errors and is_kept and self.done == self.asked
         return RunState.COMPLETED.value if finished else RunState.FAILED.value
 
@@ -87,6 +89,7 @@ class Result:
             "refused": self.refused,
             "errors": self.errors,
             **({} if self.evaluation is None else {EVALUATION: self.evaluation}),
+            **({} if self.outcomes is None else {OUTCOMES: self.outcomes}),
         }
 
 
@@ -238,7 +241,7 @@ def closed_by_launch(store: StudyStore, study: StudyId) -> dict[str, object] | N
     launched, last = _launch_of(store, study), next(reversed(store.runs(study)), None)
     if launched is None or last is None or last.record.get(LAUNCHED) != launched:
         return None
-    keys = (*Result(asked=0).as_json(), EVALUATION)
+    keys = (*Result(asked=0).as_json(), EVALUATION, OUTCOMES)
     return {key: last.record[key] for key in keys if key in last.record}
 
 

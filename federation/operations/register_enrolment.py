@@ -9,7 +9,8 @@ import httpx
 
 from federation.errors import PlatformError, error_of_code
 from federation.errors.access import EnrolmentRefusedError
-from federation.errors.registry import NotCanonicalError, RegistryAnswerError
+from federation.errors.registry import RegistryAnswerError
+from federation.errors.signed import NotCanonicalError
 from federation.evidence.canonical import parse
 
 _TIMEOUT_S = 30.0
@@ -80,13 +81,13 @@ class Enrolling:
             raise self._unusable(type(error).__name__) from error
         if answer.is_success:
             return found
-        raise _error_of(found) or self._unusable(f"status {answer.status_code}")
+        raise error_of(found) or self._unusable(f"status {answer.status_code}")
 
     def _unusable(self, why: str) -> RegistryAnswerError:
         return RegistryAnswerError(address=str(self._http.base_url), why=why)
 
 
-def _error_of(problem: object) -> PlatformError | None:
+def error_of(problem: object) -> PlatformError | None:
     """Return the error that a problem of the register stands for, None if it is none."""
     match problem:
         case {"code": str(code), "values": dict(values)}:

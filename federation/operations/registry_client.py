@@ -14,7 +14,8 @@ from typing import Self
 import httpx
 
 from federation.errors import PlatformError, ProblemsFound, error_of_code
-from federation.errors.registry import EntryNotFoundError, NotCanonicalError, RegistryAnswerError
+from federation.errors.registry import EntryNotFoundError, RegistryAnswerError
+from federation.errors.signed import NotCanonicalError
 from federation.evidence.canonical import parse
 from federation.evidence.inclusion import ShownEntry
 from federation.evidence.model_version import Candidate

@@ -4,9 +4,9 @@ Everything that later goes into the registry entry is looked at when the reply
 arrives, so that one site's nonsense costs that site its round and nobody the run.
 """
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from federation.domain.ids import Sha256
 from federation.errors.rounds import ReplyMalformedError
@@ -14,12 +14,17 @@ from federation.wire.messages import TaskKind
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 _Digest = Annotated[str, Field(pattern=f"^{Sha256.pattern.pattern}$")]
 _Name = Annotated[str, Field(pattern="^[ -~]{1,60}$")]
 
 
 _Code = Annotated[str, Field(pattern=r"^TF[0-9]{3}$")]
+
+
+_SHARES = frozenset({"auroc", "dice"})
+"""Metrics that lie between 0 and 1."""
 
 
 class _Report(BaseModel):
@@ -52,7 +57,14 @@ class _Metric(BaseModel):
     high: _Finite
     n: _Count
     method: _Name
-    variance: _Finite | None
+    variance: _NotNegative | None
+
+    @model_validator(mode="after")
+    def _holds(self) -> Self:
+        shares = (self.low, self.high) if self.name in _SHARES else (0.0, 1.0)
+        if not self.low <= self.value <= self.high or not 0 <= shares[0] <= shares[1] <= 1:
+            raise ValueError("the interval does not hold the value, or is none of a share")
+        return self
 
 
 class _Evaluated(_Report):

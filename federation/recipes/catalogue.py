@@ -25,6 +25,10 @@ SOURCES = {"oriented-bands-2d": "oriented.py"}
 """Files of this folder that build a network, where it is not `convolutional.py`."""
 
 
+OUTCOME_TABLE = "outcome-table"
+"""What a study names that fits tables of outcomes: no file, no network, nothing to train."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -69,10 +73,29 @@ def recipe(name: str) -> Recipe:
     ProblemsFound
         If the file breaks rules, all of them at once.
     """
+    if name == OUTCOME_TABLE:
+        return _outcome_table()
     known = recipe_names()
     if name not in known:
         raise UnknownRecipeError(name=repr(name[:60]), known=", ".join(known))
     return recipe_from_toml(_read(name + _SUFFIX), name=name)
+
+
+def _outcome_table() -> Recipe:
+    """Return what stands in the place of a recipe where no image is looked at."""
+    return Recipe(
+        name=OUTCOME_TABLE,
+        version="1",
+        task=Task.OUTCOMES,
+        network="none",
+        network_args=(),
+        input_shape=(1, 1, 1),
+        classes=2,
+        modalities=(),
+        label="outcome",
+        training=LocalTraining("none", 0.0, 0, 0.0),
+        digest=Sha256.of(canonical({"recipe": OUTCOME_TABLE, "version": "1"})),
+    )
 
 
 def recipe_from_toml(text: str, *, name: str) -> Recipe:

@@ -51,7 +51,7 @@ class PrefectAddress:
         login = httpx.BasicAuth(user, password) if self.auth else None
         try:
             reply = httpx.get(f"{self.url}/health", auth=login, timeout=within_s)
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
         return reply.status_code == httpx.codes.OK
 

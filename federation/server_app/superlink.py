@@ -92,7 +92,7 @@ def is_healthy(address: str, *, within_s: float) -> bool:
     with httpx.Client(transport=UnixTransport(path_of(address)), timeout=within_s) as client:
         try:
             return client.get("http://localhost/health").status_code == httpx.codes.OK
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
 

@@ -61,6 +61,13 @@ class TokenAsked(Asked):
     days: Annotated[int, Field(ge=1, le=366)]
 
 
+class SignatureKeyAsked(Asked):
+    """A person's key for signatures: the claim that it signed, and for how many days."""
+
+    claim: Annotated[str, Field(min_length=1, max_length=16 * 1024)]
+    days: Annotated[int, Field(ge=1, le=731)] = 365
+
+
 class AccountAsked(Asked):
     """A new account."""
 

@@ -10,7 +10,7 @@ this. Not told by the trail: how often somebody logged in, and whose sessions ar
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from federation.errors.registry import LogTamperedError, NotCanonicalError
+from federation.errors.signed import LogTamperedError, NotCanonicalError
 from federation.evidence.canonical import parse
 from registry.accounts.items import (
     Account,
@@ -21,6 +21,7 @@ from registry.accounts.items import (
     Kind,
     PasskeyItem,
     SessionItem,
+    SignatureKeyItem,
     TokenItem,
 )
 from registry.ports import AccountRow, AccountRows
@@ -31,8 +32,10 @@ MEANS = (
     IdentityItem.table,
     PasskeyItem.table,
     SessionItem.table,
+    SignatureKeyItem.table,
 )
 _SUBJECT = "account/"
+_OF_KEYS = frozenset({AccountDeed.SIGNATURE_KEY_ADDED, AccountDeed.SIGNATURE_KEY_REVOKED})
 _ANEW = frozenset({AccountDeed.INVITED, AccountDeed.SHUT})
 """Deeds after which nothing of before lets anybody in."""
 
@@ -49,6 +52,7 @@ class _Told:
     tokens: set[str] = field(default_factory=set)
     certificates: set[str] = field(default_factory=set)
     passkeys: int = 0
+    keys: dict[str, bool] = field(default_factory=dict)
     is_linked: bool = False
 
     def take(self, deed: AccountDeed, details: Mapping[str, str]) -> None:
@@ -59,8 +63,11 @@ class _Told:
         self.state = _AFTER.get(deed, self.state)
         if deed in _ANEW:
             self.tokens, self.passkeys, self.is_linked = set(), 0, False
+            self.keys = dict.fromkeys(self.keys, False)
         if deed is AccountDeed.SHUT:
             self.certificates = set()
+        if deed in _OF_KEYS:
+            self.keys[details["key"]] = deed is AccountDeed.SIGNATURE_KEY_ADDED
         self.tokens |= {details["token"]} if deed is AccountDeed.TOKEN_MADE else set()
         self.tokens -= {details["token"]} if deed is AccountDeed.TOKEN_REVOKED else set()
         added = deed is AccountDeed.CERTIFICATE_ADDED
@@ -134,6 +141,10 @@ def _verify_means(told: Mapping[str, _Told], rows: Iterable[AccountRow]) -> None
         counted[row.kind, row.owner] = counted.get((row.kind, row.owner), 0) + 1
         if mine is None or not _allows(mine, row, counted[row.kind, row.owner]):
             raise LogTamperedError(item=item, why="the audit trail knows of none that counts")
+    for owner, one in told.items():
+        if counted.get((SignatureKeyItem.table, owner), 0) != len(one.keys):
+            item = f"{SignatureKeyItem.table} of account {owner[:80]}"
+            raise LogTamperedError(item=item, why="one that the audit trail knows of is missing")
 
 
 def _allows(told: _Told, row: AccountRow, count: int) -> bool:
@@ -142,6 +153,8 @@ def _allows(told: _Told, row: AccountRow, count: int) -> bool:
         return _field(row, "id") in told.tokens
     if row.kind == CertificateItem.table:
         return row.key in told.certificates
+    if row.kind == SignatureKeyItem.table:
+        return told.keys.get(row.key) is (_field(row, "revoked") is None)
     if row.kind == PasskeyItem.table:
         return count <= told.passkeys
     if row.kind == IdentityItem.table:

@@ -1,7 +1,5 @@
 """What every service of accounts works with: the books, the clock, the key, the audit event."""
 
-import random
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,17 +8,13 @@ from enum import Enum
 from typing import Protocol, TypeVar
 
 from federation.errors.access import AccountMissingError
-from federation.errors.registry import BusyRegisterError
 from federation.evidence.signing import Signer
 from registry.accounts.items import Account
 from registry.accounts.sealing import Sealing
 from registry.accounts.tables import Books
 from registry.audit.kinds import RegisterEvent
 from registry.audit.service import record as record_event
-from registry.ports import WriteConflict
-
-TRIES = 40
-_PAUSE_S = 0.02
+from registry.retrying import in_one_transaction
 
 Value = TypeVar("Value")
 
@@ -56,13 +50,7 @@ class Desk:
         BusyRegisterError
             If other writers were always faster.
         """
-        for _ in range(TRIES):
-            try:
-                with self.store.changing() as books:
-                    return work(books)
-            except WriteConflict:
-                time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311
-        raise BusyRegisterError(tries=TRIES)
+        return in_one_transaction(self.store.changing, work)
 
     def note(self, books: Books, deed: Enum, *, by: str, about: str, **details: str) -> None:
         """Write an audit event with what it is about; it commits with the rest."""

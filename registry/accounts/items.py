@@ -48,6 +48,8 @@ class AccountDeed(Enum):
     PASSKEY_ADDED = "account-passkey-added"
     CERTIFICATE_ADDED = "account-certificate-added"
     IDENTITY_LINKED = "account-identity-linked"
+    SIGNATURE_KEY_ADDED = "account-signature-key-added"
+    SIGNATURE_KEY_REVOKED = "account-signature-key-revoked"
 
 
 class Purpose(Enum):
@@ -215,6 +217,25 @@ class PasskeyItem(_Owned):
     sign_count: int
     label: Line
     created: datetime
+
+
+class SignatureKeyItem(_Owned):
+    """A person's public key for signatures, kept for ever; the digest is of the key (its id)."""
+
+    table: ClassVar[str] = "signature-key"
+    public: Digest
+    created: datetime
+    until: datetime
+    revoked: datetime | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return what may be shown of it."""
+        return {
+            "id": self.digest,
+            "created": self.created.isoformat(),
+            "until": self.until.isoformat(),
+            "revoked": self.revoked.isoformat() if self.revoked else None,
+        }
 
 
 class CertificateItem(_Owned):

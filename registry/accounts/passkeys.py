@@ -25,7 +25,7 @@ from webauthn.helpers.structs import (
 )
 
 from federation.errors.access import LogInRefusedError, PasskeyRefusedError
-from federation.errors.registry import NotCanonicalError
+from federation.errors.signed import NotCanonicalError
 from federation.evidence.canonical import parse
 from registry.accounts.desk import Desk, account_there
 from registry.accounts.items import Account, AccountDeed, PasskeyItem, Purpose, SecretItem

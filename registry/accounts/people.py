@@ -35,6 +35,7 @@ from registry.accounts.items import (
 )
 from registry.accounts.passwords import Passwords, check_password
 from registry.accounts.sealing import new_secret
+from registry.accounts.signature_keys import revoke_all
 from registry.accounts.tables import Books
 from registry.roles import CENTRE_OF, CLOCK, GRANTABLE, Author, Centre, Role
 
@@ -149,6 +150,7 @@ class People:
             if found.kind is not Kind.PERSON or found.state is AccountState.SHUT:
                 raise AccountMissingError(name=repr(name[:80]))
             _forget_means(books, found)
+            revoke_all(books, found, at=self.desk.now())
             blank = {"password": None, "seed": None, "state": AccountState.INVITED}
             new = changed(books, found, **blank)
             self._note(books, AccountDeed.INVITED, new, by=OPERATOR)
@@ -243,6 +245,7 @@ class People:
             if found.state is AccountState.SHUT:
                 return found
             _forget_means(books, found)
+            revoke_all(books, found, at=self.desk.now())
             books.items.drop_of(CertificateItem, found.key)
             new = changed(books, found, state=AccountState.SHUT, password=None, seed=None)
             self._note(books, AccountDeed.SHUT, new, by=by)

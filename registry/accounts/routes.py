@@ -19,6 +19,7 @@ from registry.accounts.bodies import (
     EnrolmentStarted,
     LogInAsked,
     PasskeyAnswer,
+    SignatureKeyAsked,
     TokenAsked,
     documented,
     read,
@@ -46,6 +47,7 @@ def account_routes(accounts: Accounts) -> APIRouter:
     _add_identity(router, accounts.identity)
     _add_enrolment(router, accounts)
     _add_tokens(router, accounts)
+    _add_signature_keys(router, accounts)
     _add_accounts(router, accounts)
     return router
 
@@ -233,6 +235,37 @@ def _add_tokens(router: APIRouter, accounts: Accounts) -> None:
     )
     def revoke_token(request: Request, id: Name) -> Response:
         accounts.tokens.revoke(_name(request), id, by=_name(request))
+        return Response(status_code=204)
+
+
+def _add_signature_keys(router: APIRouter, accounts: Accounts) -> None:
+    keys = accounts.signature_keys
+
+    @router.get("/signature-keys", tags=["account"], summary="List one's own keys for signatures")
+    def list_keys(request: Request) -> dict[str, object]:
+        found = [one.as_json() for one in keys.of(_name(request))]
+        return {"register": keys.register, "items": found}
+
+    @router.post(
+        "/signature-keys",
+        tags=["account"],
+        status_code=201,
+        summary="Add a key that signs on one's own machine",
+        openapi_extra=documented(SignatureKeyAsked),
+    )
+    async def add_key(request: Request) -> dict[str, object]:
+        asked, name = await read(request, SignatureKeyAsked), _name(request)
+        made = await run_in_threadpool(keys.add, name, asked.claim, days=asked.days)
+        return made.as_json()
+
+    @router.delete(
+        "/signature-keys/{id}",
+        tags=["account"],
+        status_code=204,
+        summary="Revoke one of one's keys; what it signed before stays good",
+    )
+    def revoke_key(request: Request, id: Name) -> Response:
+        keys.revoke(_name(request), id, by=_name(request))
         return Response(status_code=204)
 
 

@@ -13,19 +13,21 @@ from registry.accounts.passwords import Passwords
 from registry.accounts.people import People
 from registry.accounts.ports import Caller
 from registry.accounts.sealing import Sealing
+from registry.accounts.signature_keys import SignatureKeys
 from registry.accounts.tables import SqlAccountStore
 from registry.accounts.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """Who has an account, who is in, and by what; `identity` is None without a provider."""
+    """Who has an account, who is in, by what, and who signs; `identity` is None without one."""
 
     people: People
     log_ins: LogIns
     tokens: Tokens
     passkeys: Passkeys
     identity: Identity | None
+    signature_keys: SignatureKeys
 
     def of_session(self, secret: str) -> Caller:
         """Return who a session's secret belongs to, or nobody."""
@@ -64,4 +66,5 @@ def accounts_of(
         Tokens(desk),
         Passkeys(desk, log_ins, site),
         None if provider is None else Identity(desk, log_ins, provider, site.origin),
+        SignatureKeys(desk, signer.keyid),
     )

@@ -74,8 +74,7 @@ class Access:
 
     def _rule_of(self, request: Request) -> Rule:
         path = getattr(request.scope.get("route"), "path", "")
-        method = "GET" if request.method == "HEAD" else request.method
-        return self._rules.get((method, path), _NOBODY)
+        return self._rules.get((request.method, path), _NOBODY)
 
 
 def author_of(request: Request) -> Author:

@@ -20,7 +20,7 @@ from typing import Any
 
 from federation.domain.audit import AuditKind
 from federation.errors import PlatformError
-from federation.errors.registry import RecordNotFoundError, RecordShapeError
+from federation.errors.moves import RecordNotFoundError, RecordShapeError
 from federation.evidence.canonical import parse
 from registry.accounts.ports import Caller
 from registry.api.callers import present_caller

@@ -30,7 +30,7 @@ def served_register(registrar: Registrar, accounts: Accounts, *, database_url: s
     """Return everything a served register is made of."""
 
     def bundle(entry: str, path: Path) -> Path:
-        return export(registrar, entry, path)
+        return export(registrar, entry, path, people=accounts.signature_keys.of_person)
 
     def pages(records: Records, nouns: Sequence[Noun[Any]]) -> APIRouter:
         documents = kept_in(registrar.artefacts)
@@ -54,4 +54,5 @@ def served_register(registrar: Registrar, accounts: Accounts, *, database_url: s
         noun_routers=routers,
         pages=pages,
         public_pages=PUBLIC_PAGES,
+        person_keys=accounts.signature_keys.of_person,
     )

@@ -9,6 +9,7 @@ class LogKind(Enum):
     """What was done to the log by itself. Meanings never change; new deeds get new kinds."""
 
     STATEMENTS_LOGGED = "statements-logged"
+    TRAIL_LOGGED = "trail-logged"
 
 
 class RecordKind(Enum):

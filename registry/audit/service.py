@@ -5,14 +5,13 @@ Each holds the digest of the one before it and is signed by the centre.
 
 from federation.domain.audit import AuditEvent
 from federation.domain.ids import Sha256
-from federation.errors.registry import BadSignatureError, LogTamperedError, NotCanonicalError
+from federation.errors.signed import BadSignatureError, LogTamperedError, NotCanonicalError
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.signing import Signer
+from federation.evidence.trail import EVENT_CONTEXT
 from federation.evidence.verification import PublicKey
 from registry.audit.kinds import RegisterEvent
 from registry.audit.ports import AuditTrail, StoredEvent
-
-_CONTEXT = b"trifed.registry-audit/1\n"  # so that the signature can mean nothing else
 
 
 def record(event: AuditEvent | RegisterEvent, trail: AuditTrail, *, signer: Signer) -> StoredEvent:
@@ -30,7 +29,9 @@ def record(event: AuditEvent | RegisterEvent, trail: AuditTrail, *, signer: Sign
             "details": event.details,
         }
     )
-    stored = StoredEvent(sequence, event.subject, content.decode(), signer.sign(_CONTEXT + content))
+    stored = StoredEvent(
+        sequence, event.subject, content.decode(), signer.sign(EVENT_CONTEXT + content)
+    )
     trail.add(stored)
     return stored
 
@@ -59,7 +60,7 @@ def verify_trail(trail: AuditTrail, *, key: PublicKey) -> list[dict[str, object]
 
 def _verified(stored: StoredEvent, item: str, key: PublicKey) -> dict[str, object]:
     try:
-        key.verify(stored.signature, _CONTEXT + stored.content.encode())
+        key.verify(stored.signature, EVENT_CONTEXT + stored.content.encode())
         content = parse(stored.content)
     except (BadSignatureError, NotCanonicalError) as error:
         raise LogTamperedError(item=item, why="its signature does not fit") from error

@@ -9,8 +9,8 @@ library.
 
 from collections.abc import Iterator, Mapping
 
-from federation.evidence.bundle import item_name, signed_name, statement_stem
 from federation.evidence.canonical import canonical
+from federation.evidence.members import item_name, signed_name, statement_stem
 from federation.evidence.model_version import Record
 
 CRATE = "ro-crate-metadata.json"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from federation.evidence.bundle import item_name, signed_name, statement_stem
 from federation.evidence.canonical import canonical
+from federation.evidence.members import item_name, signed_name, statement_stem
 from federation.evidence.model_version import LoggedStatement
 from federation.evidence.verification import PublicKey
 from federation.wording import Language, Text

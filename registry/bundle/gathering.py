@@ -6,34 +6,32 @@ the same entry gives the same bytes however long the log has grown since.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import BundleUnreadableError, LogTamperedError
-from federation.evidence.bundle import (
-    earlier_stem,
-    person_stem,
-    revision_stem,
-    statement_stem,
-)
+from federation.errors.registry import BundleUnreadableError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.certificates import CertifiedKey, KeyOwner
 from federation.evidence.growth import Growth
 from federation.evidence.inclusion import Inclusion
 from federation.evidence.keyring import KnownKey
+from federation.evidence.members import earlier_stem, person_stem, revision_stem, statement_stem
 from federation.evidence.model_version import LoggedStatement, Record
 from federation.evidence.revisions import moment
 from federation.evidence.verification import PublicKey
+from registry.audit.ports import StoredEvent
 from registry.evidence.ports import EvidenceLog
 from registry.evidence.service import prove_growth, prove_inclusion
 from registry.models.ports import StoredVersion
 from registry.models.service import find
-from registry.models.trust import RetiredKey
+from registry.models.trust import RetiredKey, dated_by, times_of
 from registry.ports import Transaction
 from registry.records.ports import Signed, StoredRecord
 from registry.records.statements import PersonKeys
 from registry.witnesses.service import best_size, cosigned_checkpoint
 
 NOUN = "model-version"
+DOSSIER, RESTS_ON = "certification-dossier", "rests-on"
 MOST_REVISIONS = 4000
 MOST_EARLIER = 100
 MOST_KEPT = 50
@@ -66,6 +64,8 @@ class Gathered:
         The signed state of the log that all proofs lead to, and the one of the registration.
     growth
         That the first contains the second.
+    dates
+        Events of the audit trail that show the log before a key of its was revoked.
     at
         The newest time that anything here says.
     """
@@ -78,6 +78,7 @@ class Gathered:
     checkpoint: str
     registered: str
     growth: Growth
+    dates: tuple[StoredEvent, ...]
     at: datetime
 
 
@@ -116,7 +117,7 @@ def gather(
     size = best_size(
         transaction.log, at_least=max([found.log_size, *(one.log_size for one in revisions)])
     )
-    gone = {one.known.key.keyid: one.at.replace(microsecond=0) for one in retired}
+    gone = {keyid: _next_second(at) for keyid, at in times_of(retired).items()}
     keys = (
         *_keys(transaction.log, record.statements, gone, found.entry),
         *_people(_own_signatures(revisions), people),
@@ -131,6 +132,7 @@ def gather(
         checkpoint=_checkpoint(transaction.log, size, found.entry),
         registered=_checkpoint(transaction.log, found.log_size, found.entry),
         growth=_growth(transaction.log, found, size),
+        dates=tuple(_dates(transaction, record.statements, gone)),
         at=max([*times, *(key.revoked for key in keys if key.revoked)]),
     )
 
@@ -173,9 +175,19 @@ def _earlier(transaction: Transaction, record: Record) -> list[StoredVersion]:
 
 
 def _revisions(transaction: Transaction, entry: str) -> tuple[StoredRecord, ...]:
-    """Return all revisions of the entry's record and of every record that speaks of it."""
+    """Return all revisions of the entry's record and of every record that speaks of it.
+
+    Also of what its dossiers rest on besides: data cards, runs, applications.
+    """
     records = transaction.records
     names = [(one.noun, one.id) for one in records.linking(NOUN, entry)]
+    names += [
+        (link.noun, link.id)
+        for noun, id in tuple(names)
+        if noun == DOSSIER
+        for link in records.links_of(noun, id)
+        if link.relation == RESTS_ON
+    ]
     found = [
         revision
         for noun, id in dict.fromkeys([(NOUN, entry), *names])
@@ -206,6 +218,28 @@ def _keys(
             raise LogTamperedError(item=entry, why="a key of its statements is missing")
         owner = KeyOwner(one.site, one.role)
         yield CertifiedKey(one.key, owner, revoked=gone.get(one.key.keyid))
+
+
+def _next_second(at: datetime) -> datetime:
+    """Return the first whole second that is not before a time: a list of revocations has no other.
+
+    Rounded up, so that what was logged in the second before the revocation stays before it.
+    """
+    return at if at.microsecond == 0 else at.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _dates(
+    transaction: Transaction, statements: Iterable[LoggedStatement], gone: dict[Sha256, datetime]
+) -> Iterator[StoredEvent]:
+    """Yield for each revoked key the event that shows all it signed to be logged by then."""
+    last: dict[Sha256, int] = {}
+    for logged in statements:
+        keyid = Sha256(logged.keyid)
+        if keyid in gone:
+            last[keyid] = max(logged.log_index, last.get(keyid, 0))
+    found = (dated_by(transaction, place, before=gone[keyid]) for keyid, place in last.items())
+    events = {one.sequence: one for one in found if one is not None}
+    yield from (events[sequence] for sequence in sorted(events))
 
 
 def _people(given: Iterable[Signed], people: PersonKeys) -> Iterator[CertifiedKey]:

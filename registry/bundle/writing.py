@@ -11,7 +11,11 @@ from federation.errors import PlatformError
 from federation.errors.evidence import ExportUnsoundError
 from federation.errors.registry import BundleItemError, BundleUnreadableError
 from federation.evidence.archive import Content, write_archive
-from federation.evidence.bundle import (
+from federation.evidence.bundle import verified_bundle
+from federation.evidence.canonical import canonical, parse
+from federation.evidence.certificates import certificates, revocations, root_certificate
+from federation.evidence.dsse import read_envelope
+from federation.evidence.members import (
     BUNDLE_SCHEMA,
     CHAIN,
     CHECKPOINT,
@@ -19,26 +23,28 @@ from federation.evidence.bundle import (
     GROWTH,
     MANIFEST,
     MODEL,
+    MODEL_SIGNATURE,
     REGISTERED,
     REVOKED,
     ROOT,
     SIGNED_MANIFEST,
+    WEIGHTS_KEY,
+    dated_name,
     item_name,
     proof_name,
     signed_name,
-    verified_bundle,
 )
-from federation.evidence.canonical import canonical, parse
-from federation.evidence.certificates import certificates, revocations, root_certificate
-from federation.evidence.dsse import read_envelope
 from federation.evidence.model_version import Record
 from federation.evidence.reasons import Reason
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
+from federation.evidence.trail import event_member
+from registry.audit.heads import log_head
 from registry.bundle.crate import CRATE, crate_of
 from registry.bundle.dossier import dossier_of
 from registry.bundle.gathering import Evidence, Gathered, gather
 from registry.bundle.readme import README
+from registry.evidence.weights import kept_signature
 from registry.models.artefacts import digest_of_file, model_file
 from registry.models.service import Registrar
 from registry.records.statements import PersonKeys, no_keys
@@ -46,6 +52,7 @@ from registry.records.statements import PersonKeys, no_keys
 VERIFIER = "verify.py"
 SCHEMA = "schemas/model-version-1.json"
 Members = dict[str, Content]
+_ACTOR = "export"
 
 
 def export(
@@ -57,6 +64,8 @@ def export(
     people: PersonKeys = no_keys,
 ) -> Path:
     """Write the bundle of an entry to `path`, whole or not at all; return the path.
+
+    The audit trail's head is logged before, so that no event can be dropped from under it.
 
     Parameters
     ----------
@@ -71,9 +80,12 @@ def export(
         If the model is wanted and is not what was registered.
     LogTamperedError, ExportUnsoundError
         If the register lacks a part of it, or it does not verify.
+    WeightsSignatureError
+        If the weights were signed, and the signature does not hold.
     BundleUnreadableError
         If the file cannot be written, or would be too large.
     """
+    log_head(registrar.store, signer=registrar.signer, at=registrar.clock(), actor=_ACTOR)
     members = _members(registrar, asked, people, with_model=with_model)
     try:
         descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -112,6 +124,7 @@ def _members(registrar: Registrar, asked: str, people: PersonKeys, *, with_model
         retired = tuple(registrar.retired())
         found = gather(transaction, asked, root=signer.public_key, retired=retired, people=people)
     members = {**_evidence(found), **_log(found), **_pki(found, signer)}
+    members |= _weights_signature(registrar, found.record)
     members |= {
         DOSSIER: dossier_of(found, signer.public_key),
         SCHEMA: canonical(Record.model_json_schema()),
@@ -147,10 +160,20 @@ def _said(one: Evidence, entry: str) -> dict[str, object]:
 
 def _log(found: Gathered) -> Members:
     return {
+        **{
+            dated_name(number): event_member(one.content, one.signature)
+            for number, one in enumerate(found.dates, start=1)
+        },
         CHECKPOINT: found.checkpoint.encode(),
         REGISTERED: found.registered.encode(),
         GROWTH: canonical(found.growth.as_json()),
     }
+
+
+def _weights_signature(registrar: Registrar, record: Record) -> Members:
+    key = registrar.signer.public_key
+    kept = kept_signature(registrar.artefacts, record.model, register=key)
+    return {} if kept is None else {MODEL_SIGNATURE: kept[0], WEIGHTS_KEY: kept[1]}
 
 
 def _pki(found: Gathered, signer: Signer) -> Members:

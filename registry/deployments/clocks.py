@@ -26,7 +26,7 @@ _REWRITTEN = Text(
 
 def review_date(standing: Standing) -> datetime | None:
     """Return when a deployment in use must be reviewed again."""
-    began = _in_use_since(standing)
+    began = standing.since(IN_USE)
     if began is None:
         return None
     decided = [time_of(one.at) for one in standing.linking if one.state == "decided"]
@@ -43,17 +43,6 @@ def suspension_date(standing: Standing) -> datetime | None:
 def rewritten_at(standing: Standing) -> datetime | None:
     """Return when what runs became something else than what was started."""
     return time_of(standing.record.at) if changed_parts(standing.history) else None
-
-
-def _in_use_since(standing: Standing) -> datetime | None:
-    """Return when the present time of use began; pilot, live and restricted are one."""
-    began: datetime | None = None
-    for record in standing.history:
-        if record.state not in IN_USE:
-            began = None
-        elif began is None:
-            began = time_of(record.at)
-    return began
 
 
 RULES = (

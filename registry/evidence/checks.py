@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
-from federation.errors.registry import LogTamperedError
+from federation.errors.signed import LogTamperedError
 from federation.evidence import merkle
 from federation.evidence.canonical import parse
 from federation.evidence.checkpoint import Checkpoint, verify_checkpoint
@@ -34,12 +34,13 @@ _LEVELS = 64
 
 @dataclass(frozen=True, slots=True)
 class VerifiedLog:
-    """What the log holds: its entries, the sizes that were signed, and the keys that signed."""
+    """What the log holds: entries, signed sizes, keys that signed, places of trail heads."""
 
     size: int
     sizes: tuple[int, ...]
     versions: int
     keys: dict[Sha256, KnownKey]
+    heads: tuple[int, ...] = ()
 
     def sealed_with(self, index: int) -> int | None:
         """Return the first signed size that covers an entry."""
@@ -77,7 +78,8 @@ def verify_log(log: EvidenceLog, *, key: PublicKey, seen: Iterable[str] = ()) ->
     if elsewhere:
         raise LogTamperedError(item="log", why=f"it once had {max(elsewhere)} entries")
     signers.check_done()
-    return VerifiedLog(frontier.size, tuple(sizes), signers.versions, signers.keys)
+    heads = tuple(signers.heads)
+    return VerifiedLog(frontier.size, tuple(sizes), signers.versions, signers.keys, heads)
 
 
 def _grown(frontier: merkle.Frontier, entry: LogEntry) -> list[merkle.Node]:
@@ -160,6 +162,7 @@ class _Signers:
     def __init__(self, keys: dict[Sha256, KnownKey], centre: PublicKey) -> None:
         self.keys = keys
         self.versions = 0
+        self.heads: list[int] = []
         self._centre = centre.keyid
         self._used: set[Sha256] = set()
         for keyid, known in keys.items():
@@ -171,6 +174,7 @@ class _Signers:
         if kind is None:
             return
         self.versions += kind is PredicateType.MODEL_VERSION
+        self.heads += [entry.index] if kind is PredicateType.AUDIT_TRAIL else []
         known = self.keys.get(keyid)
         if known is None and keyid == self._centre:
             return

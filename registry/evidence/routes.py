@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from federation.errors.registry import LogRangeError
+from federation.errors.signed import LogRangeError
 from registry.evidence.service import prove_growth, prove_inclusion
 from registry.ports import Store
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import LogRangeError
+from federation.errors.signed import LogRangeError
 from federation.evidence import merkle
 from federation.evidence.checkpoint import Checkpoint, sign_checkpoint
 from federation.evidence.inclusion import Inclusion, origin_of

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from federation.domain.ids import Sha256, SiteId
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import KeyFileError, LogRangeError, LogTamperedError
+from federation.errors.signed import KeyFileError, LogRangeError, LogTamperedError
 from federation.evidence.keyring import KeyRole, KnownKey
 from federation.evidence.merkle import Node
 from federation.evidence.verification import PublicKey

@@ -74,6 +74,28 @@ def signed_weights(folder: Path, model: ModelFile, *, register: PublicKey) -> tu
     return signature, pem
 
 
+def kept_signature(
+    folder: Path, model: ModelFile, *, register: PublicKey
+) -> tuple[bytes, bytes] | None:
+    """Return a model's signature and the register's word for its key; None where it has none.
+
+    The model file itself is not read: it may lie elsewhere by now.
+
+    Raises
+    ------
+    WeightsSignatureError
+        If there is a signature that does not hold for the file that `model` names.
+    """
+    path = folder / model.path
+    if not _signature_path(path).is_file():
+        return None
+    signature = _read(_signature_path(path))
+    word = _read(_key_path(path, signature))
+    pem = vouched_key(word, register=register)
+    verify_weights(signature, sha256=Sha256(model.sha256), pem=pem)
+    return signature, word
+
+
 def weights_problems(folder: Path, model: ModelFile, *, register: PublicKey) -> list[PlatformError]:
     """Return what is wrong with a model's signature, nothing if it holds."""
     try:

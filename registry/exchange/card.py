@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 
+from federation.domain.cells import SMALL_CELL
 from federation.errors.exchange import CardRefusedError
 from federation.evidence.model_version import (
-    SMALL_CELL,
     Bilingual,
     NoPrivacyStatement,
     PooledMetric,

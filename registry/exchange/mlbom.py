@@ -9,7 +9,7 @@ against the standard's own schema, which that package carries.
 from collections.abc import Iterator
 
 from federation.errors.exchange import ExportInvalidError
-from federation.errors.registry import NotCanonicalError
+from federation.errors.signed import NotCanonicalError
 from federation.evidence.canonical import parse
 from federation.evidence.model_version import Bilingual, NoPrivacyStatement
 from federation.wording import Language

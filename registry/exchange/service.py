@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import LogTamperedError, RecordInconsistentError
+from federation.errors.registry import RecordInconsistentError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.canonical import canonical
 from federation.evidence.model_version import Record
 from federation.evidence.verification import PublicKey

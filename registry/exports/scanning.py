@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from federation.domain.cells import SMALL_CELL
 from federation.domain.ids import Sha256
 from federation.errors.core import FileMissingError
 from federation.evidence.canonical import canonical
-from federation.evidence.model_version import SMALL_CELL
 from registry.disclosure import identifies
 from registry.exports.guards import NEEDED
 from registry.exports.scans import Check, CheckResult, Outcome

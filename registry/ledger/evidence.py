@@ -1,23 +1,19 @@
 """Enter what was signed about books and updates in the evidence log, when it is signed."""
 
-import random
-import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import BusyRegisterError, UnknownSignerError
+from federation.errors.signed import UnknownSignerError
 from federation.evidence.dsse import read_envelope
 from federation.evidence.keyring import KnownKey
 from federation.evidence.signing import Signer
 from registry.audit.kinds import LogKind, RegisterEvent
 from registry.audit.service import record as record_event
 from registry.evidence.service import append, seal
-from registry.ports import Store, Transaction, WriteConflict
+from registry.ports import Store, Transaction
+from registry.retrying import in_one_transaction
 from registry.store import SqlStore
-
-TRIES = 40
-_PAUSE_S = 0.02
 
 
 def open_log(url: str) -> Store:
@@ -53,18 +49,15 @@ def enter_statements(
         If other writers were always faster.
     """
     known = {one.key.keyid: one for one in keys}
-    for _ in range(TRIES):
-        try:
-            with store.writing() as transaction:
-                grown = _enter(transaction, envelopes, known)
-                if grown:
-                    seal(transaction.log, signer=signer)
-                    event = _event(transaction.log.size(), grown, actor, at)
-                    record_event(event, transaction.audit, signer=signer)
-            return
-        except WriteConflict:
-            time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311
-    raise BusyRegisterError(tries=TRIES)
+
+    def work(transaction: Transaction) -> None:
+        grown = _enter(transaction, envelopes, known)
+        if grown:
+            seal(transaction.log, signer=signer)
+            event = _event(transaction.log.size(), grown, actor, at)
+            record_event(event, transaction.audit, signer=signer)
+
+    in_one_transaction(store.writing, work)
 
 
 def _enter(

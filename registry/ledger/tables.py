@@ -8,7 +8,6 @@ first, so that the next writer waits and then reads what the last one wrote.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
@@ -33,7 +32,7 @@ from sqlalchemy.exc import DBAPIError
 from federation.domain.ids import Sha256
 from federation.errors.registry import RegisterDatabaseError
 from federation.privacy.bookkeeping import LedgerHead, Row, Shelf
-from federation.storage import switch_to_wal
+from registry import sqlite
 
 METADATA = MetaData()
 ENTRIES = Table(
@@ -54,7 +53,6 @@ TALLY = Table(
     Column("head", String(71), nullable=False),
 )
 
-_LOCK_WAIT_MS = 20_000
 _FIRST = LedgerHead(0, Sha256.of(b""))
 
 
@@ -128,16 +126,9 @@ def _engine(url: str) -> Engine:
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
     if engine.dialect.name != "sqlite":
         return engine
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", sqlite.prepare)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _prepare_sqlite(raw: Any, _record: object) -> None:
-    raw.isolation_level = None  # the driver's own BEGIN comes too late to be a lock
-    raw.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
-    switch_to_wal(raw, wait_ms=_LOCK_WAIT_MS)
-    raw.execute("PRAGMA synchronous = FULL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

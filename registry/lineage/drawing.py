@@ -10,12 +10,8 @@ from collections.abc import Iterable, Mapping
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import (
-    LogTamperedError,
-    NotCanonicalError,
-    RecordInvalidError,
-    UnknownSignerError,
-)
+from federation.errors.registry import RecordInvalidError
+from federation.errors.signed import LogTamperedError, NotCanonicalError, UnknownSignerError
 from federation.evidence.dsse import PAYLOAD_TYPE, pae, read_envelope
 from federation.evidence.model_version import LoggedStatement, Participant, PrivacyStatement, Record
 from federation.evidence.statements import STATEMENT_TYPE, PredicateType, Statement

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from federation.errors.registry import LogTamperedError
+from federation.errors.signed import LogTamperedError
 from registry.models.ports import ModelVersions, StoredVersion
 
 _CHUNK = 500

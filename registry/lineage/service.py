@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from federation.domain.ids import RunId, SiteId
-from federation.errors.registry import EntryNotFoundError, RecordNotFoundError
+from federation.errors.moves import RecordNotFoundError
+from federation.errors.registry import EntryNotFoundError
 from federation.evidence.verification import PublicKey
 from registry.datasets.card import DATASET
 from registry.datasets.card import NAME as CARD

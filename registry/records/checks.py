@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from federation.errors import PlatformError
-from federation.errors.registry import LogTamperedError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.verification import PublicKey
 from registry.ports import Transaction
 from registry.records.ports import Signed, StoredRecord

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 from federation.domain.transitions import Transitions
 from federation.errors import PlatformError
-from federation.errors.registry import MoveNotListedError
+from federation.errors.moves import MoveNotListedError
 from federation.wording import Text
 from registry.audit.kinds import RecordKind
 from registry.records.ports import StoredRecord

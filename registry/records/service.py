@@ -13,8 +13,6 @@
 5. with signatures missing, this one is kept; else the move is made as in `put`.
 """
 
-import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,8 +20,7 @@ from typing import Any, TypeVar
 
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError, ProblemsFound
-from federation.errors.registry import (
-    BusyRegisterError,
+from federation.errors.moves import (
     MoveNotListedError,
     ReasonMissingError,
     RecordNotFoundError,
@@ -36,7 +33,7 @@ from registry.audit.kinds import RecordKind, RegisterEvent
 from registry.audit.service import record as record_event
 from registry.disclosure import identifies
 from registry.evidence.service import append, seal
-from registry.ports import Store, Transaction, WriteConflict
+from registry.ports import Store, Transaction
 from registry.records import sign_offs
 from registry.records.moves import Case, Move
 from registry.records.ports import Found, Page, Query, Signed, StoredRecord
@@ -49,12 +46,11 @@ from registry.records.statements import (
     sign_record,
     verify_sign_off,
 )
+from registry.retrying import in_one_transaction
 from registry.roles import Author, Role, check_author, check_house, check_signer
 
-TRIES = 40
 MAX_REASON = 2000
 MAX_PAGE = 200
-_PAUSE_S = 0.02
 
 Value = TypeVar("Value")
 
@@ -176,13 +172,10 @@ class Records:
 
     def write(self, work: Callable[["Writing"], Value]) -> Value:
         """Do several writes in one transaction, tried again where another writer was faster."""
-        for _ in range(TRIES):
-            try:
-                with self.store.writing() as transaction:
-                    return work(Writing(transaction, self.signer, self._now(), self.keys))
-            except WriteConflict:
-                time.sleep(random.uniform(0, _PAUSE_S))  # noqa: S311
-        raise BusyRegisterError(tries=TRIES)
+        return in_one_transaction(
+            self.store.writing,
+            lambda transaction: work(Writing(transaction, self.signer, self._now(), self.keys)),
+        )
 
     def get(self, noun: str, id: str, revision: int | None = None) -> StoredRecord:
         """Return the newest revision of a record, or the one asked for.

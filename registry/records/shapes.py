@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from federation.domain.ids import Id, Sha256
-from federation.errors.registry import RecordShapeError
+from federation.errors.moves import RecordShapeError
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.characters import unseen_in
 from registry.records.moves import Moves

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import SignatureRefusedError
+from federation.errors.moves import SignatureRefusedError
 from federation.wording import Text
 from registry.audit.kinds import RecordKind
 from registry.records.moves import Move, Moves, Seat

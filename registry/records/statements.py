@@ -13,7 +13,8 @@ from enum import Enum
 
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
-from federation.errors.registry import LogTamperedError, NotCanonicalError, PersonKeyError
+from federation.errors.moves import PersonKeyError
+from federation.errors.signed import LogTamperedError, NotCanonicalError
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.dsse import PAYLOAD_TYPE, Envelope, pae, read_envelope
 from federation.evidence.signing import Signer

@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from federation.domain.ids import Sha256
 from federation.errors.core import InvalidIdError, InvalidValueError
-from federation.errors.registry import LogTamperedError, NotCanonicalError
+from federation.errors.signed import LogTamperedError, NotCanonicalError
 from federation.evidence.canonical import canonical, parse
 from registry.metadata import METADATA
 from registry.records.ports import Found, Link, Page, Query, Signed, StoredRecord

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import CheckpointError, LogRangeError
+from federation.errors.signed import CheckpointError, LogRangeError
 from federation.errors.witness import CosignatureRefusedError
 from federation.evidence.checkpoint import checkpoint_of, split_note
 from federation.evidence.verification import PublicKey

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from federation.errors.registry import NotCanonicalError
+from federation.errors.signed import NotCanonicalError
 from federation.evidence.canonical import MAX_SAFE_INTEGER, canonical, digest_of, parse
 
 # RFC 8785, 3.2.2 and 3.2.4

@@ -7,7 +7,7 @@ import pytest
 
 from federation.errors import PlatformError
 from federation.errors.core import InvalidValueError
-from federation.errors.registry import CheckpointError
+from federation.errors.signed import CheckpointError
 from federation.evidence.checkpoint import (
     Checkpoint,
     key_hash,

@@ -19,18 +19,11 @@ from safetensors.numpy import save
 
 import federation.evidence.standalone as standalone
 from federation.domain.ids import Sha256
-from federation.evidence.bundle import (
-    CHAIN,
-    CHECKPOINT,
-    GROWTH,
-    MANIFEST,
-    MODEL,
-    SIGNED_MANIFEST,
-    verify_bundle,
-)
+from federation.evidence.bundle import verify_bundle
 from federation.evidence.canonical import canonical
 from federation.evidence.checkpoint import signature_line
 from federation.evidence.inclusion import origin_of
+from federation.evidence.members import CHAIN, CHECKPOINT, GROWTH, MANIFEST, MODEL, SIGNED_MANIFEST
 from federation.evidence.pinning import Expected
 from federation.evidence.signing import Signer, new_key, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject

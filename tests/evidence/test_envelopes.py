@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from federation.domain.ids import Sha256, SiteId
-from federation.errors.registry import (
+from federation.errors.signed import (
     BadSignatureError,
     KeyFileError,
     MalformedEnvelopeError,

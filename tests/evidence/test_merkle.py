@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from federation.errors.registry import LogRangeError, ProofError
+from federation.errors.signed import LogRangeError, ProofError
 from federation.evidence import merkle
 
 ENTRIES = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import federation.evidence.standalone as standalone
 from federation.errors import PlatformError
-from federation.errors.registry import ProofError
+from federation.errors.signed import ProofError
 from federation.evidence import merkle
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.keyring import SIGNER_OF

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from federation.errors import PlatformError
-from federation.errors.registry import CheckpointError, ProofError
+from federation.errors.signed import CheckpointError, ProofError
 from federation.errors.witness import (
     CosignatureRefusedError,
     TooFewWitnessesError,

@@ -90,6 +90,19 @@ def test_a_file_is_copied_in(store: Artefacts, tmp_path: Path) -> None:
     assert [path.name for path in store.folder.iterdir()] == [digest.hex[:2]]
 
 
+def test_what_was_deleted_is_missing_here_and_in_the_bucket_and_may_be_deleted_again(
+    store: Artefacts,
+) -> None:
+    digest, other = store.put(b"masked row"), store.put(b"total")
+
+    for _ in range(2):
+        store.delete(digest)
+
+    with pytest.raises(ArtefactMissingError):
+        store.path_of(digest)
+    assert store.get(other) == b"total"
+
+
 def test_what_is_not_kept_is_missing(store: Artefacts) -> None:
     with pytest.raises(ArtefactMissingError):
         store.get(Sha256.of(b"never"))

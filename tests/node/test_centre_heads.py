@@ -27,7 +27,7 @@ from federation.errors.heads import (
     CentreLogForkedError,
     CentreLogRolledBackError,
 )
-from federation.errors.registry import UnknownSignerError
+from federation.errors.signed import UnknownSignerError
 from federation.evidence.checkpoint import Checkpoint, sign_checkpoint
 from federation.evidence.growth import Growth
 from federation.evidence.inclusion import origin_of

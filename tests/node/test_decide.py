@@ -41,7 +41,7 @@ from federation.errors.approval import (
 )
 from federation.errors.control import ProposalUnsignedError
 from federation.errors.data import CohortEmptyError
-from federation.errors.registry import UnknownSignerError
+from federation.errors.signed import UnknownSignerError
 from federation.evidence.dsse import read_envelope
 from federation.evidence.signing import Signer
 from federation.evidence.verification import PublicKey

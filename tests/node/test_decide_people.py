@@ -6,7 +6,7 @@ import pytest
 
 from clients.persons import OFFICER, People
 from federation.errors.approval import PersonRefusedError
-from federation.errors.registry import KeyFileError
+from federation.errors.signed import KeyFileError
 from federation.evidence.signing import new_key
 from tests.node.hospital import NOW, a_hospital
 

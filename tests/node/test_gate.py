@@ -21,6 +21,7 @@ from federation.privacy.bookkeeping import LedgerHead
 from federation.privacy.events import DiscreteGaussian, PoissonSampledGaussian
 from federation.wire.messages import TaskKind
 from tests.builders import a_manifest, a_study
+from tests.evaluate.plans import an_evaluation
 
 EVENT = PoissonSampledGaussian(1.0, 0.1, 8).as_json()
 REPORT = {
@@ -82,6 +83,23 @@ def with_key(said: str) -> dict[str, Any]:
     return {**given, "report": {**given["report"], "sum_key": said}}
 
 
+APART: dict[str, Any] = {
+    "method": "lineage-book-1",
+    "runs": ["cxr-2026.1"],
+    "trained": str(Sha256.of(b"whom it saw")),
+    "counted": str(Sha256.of(b"whom it counts")),
+    "left_out": 120,
+}
+
+
+def leaving_out(*, study: Any = None, found: Any = None, **said: Any) -> dict[str, Any]:
+    """Return an evaluation's reply that says whom it left out, as it was found or otherwise."""
+    given, told = evaluated(n=20), {**APART, **said}
+    report = {**given["report"], "disjointness": told}
+    of_study = {"study": an_evaluation() if study is None else study}
+    return {**given, **of_study, "report": report, "disjointness": found or told}
+
+
 def large(update: Any, **changes: Any) -> dict[str, Any]:
     return {"update": update, "manifest": a_manifest(update.size), **changes}
 
@@ -135,6 +153,15 @@ def test_a_clean_reply_leaves_signed_over_report_and_update(signer: Signer) -> N
         ("offers_its_own_key_only", with_key("somebody's")),
         ("offers_its_own_key_only", {**with_key("mine"), "sum_key": "another"}),
         ("offers_its_own_key_only", {**with_key("mine"), "sum_key": "mine"}),  # of no evaluation
+        ("says_whom_it_left_out_as_found", leaving_out(study=a_study())),
+        ("says_whom_it_left_out_as_found", leaving_out(found={**APART, "runs": ["other.1"]})),
+        ("says_whom_it_left_out_as_found", leaving_out(method="王小明")),
+        ("says_whom_it_left_out_as_found", leaving_out(runs=["王小明"])),
+        ("says_whom_it_left_out_as_found", leaving_out(runs=[])),
+        ("says_whom_it_left_out_as_found", leaving_out(runs=["cxr-2026.1"] * 51)),
+        ("says_whom_it_left_out_as_found", leaving_out(trained="MRN12345678")),
+        ("says_whom_it_left_out_as_found", leaving_out(people=["a"])),
+        ("has_no_small_counts", leaving_out(left_out=9)),
         ("has_finite_numbers_only", {"report": {**REPORT, "loss": float("nan")}}),
         ("has_no_small_counts", {"report": {**REPORT, "patients": 9}}),
         ("has_no_small_counts", {"report": {**REPORT, "examples": 9}}),
@@ -166,6 +193,11 @@ def test_a_broken_rule_keeps_the_reply_inside(
 ) -> None:
     with pytest.raises(GateRefusedError, match=rule):
         release(a_departure(**changes), signer=signer)
+
+
+def test_whom_an_evaluation_left_out_leaves_as_found_and_coarse(signer: Signer) -> None:
+    reply = release(a_departure(**leaving_out()), signer=signer)
+    assert reply.report["disjointness"] == APART
 
 
 def test_every_rule_is_broken_by_a_test() -> None:

@@ -29,7 +29,6 @@ from federation.domain.study import Study
 from federation.errors import PlatformError
 from federation.errors.approval import ApprovalWithdrawnError
 from federation.errors.ledger import KeptReplyDamagedError
-from federation.errors.registry import UnknownSignerError
 from federation.errors.replay import (
     ModelFileRefusedError,
     NoiseNotKeptError,
@@ -37,6 +36,7 @@ from federation.errors.replay import (
     ReplyNotKeptError,
     RoundModelMissingError,
 )
+from federation.errors.signed import UnknownSignerError
 from federation.evidence.signing import Signer, new_key
 from federation.operations.artefacts import model_bytes
 from federation.wire.messages import FlatModel

@@ -190,7 +190,7 @@ def test_a_fault_of_our_own_is_no_passing_thing(fed: Federation) -> None:
 
 def test_a_round_waits_for_the_quorum_and_says_so(fed: Federation) -> None:
     fed.admin.away = {NORTH, SOUTH}
-    threading.Timer(0.5, fed.admin.away.clear).start()
+    threading.Timer(2.0, fed.admin.away.clear).start()  # later than the register is opened
 
     result = fed.run()
 

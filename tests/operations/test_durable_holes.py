@@ -24,15 +24,15 @@ from federation.errors.transport import RoundStoppedError
 from federation.operations.artefacts import Artefacts
 from federation.operations.campaign import campaign, crew, playing, recovery, wishes
 from federation.operations.campaign.asking import numbers_in
-from federation.operations.enrolment import revoke_site
 from federation.operations.launch import study_as_stored
 from federation.operations.queueing import Queueing
 from federation.operations.release_book import ReleaseBook
 from federation.operations.reports import check_report
+from federation.operations.revocation import retire_site
 from federation.operations.store.studies import StudyStore
 from federation.operations.watch import WatchedRound
 from federation.wire.messages import TaskKind
-from tests.operations.fakes import REPORT, Federation, a_federation, prepared
+from tests.operations.fakes import EVALUATED, REPORT, Federation, a_federation, prepared
 
 NORTH, SOUTH, CENTRE = SiteId("north"), SiteId("south"), SiteId("centre")
 
@@ -54,7 +54,9 @@ def stored(fed: Federation) -> Any:
 
 
 def revoke(fed: Federation, site: SiteId) -> None:
-    revoke_site(fed.centre, site=site, reason="its machine was stolen", now=datetime.now(UTC))
+    retire_site(
+        fed.centre, site=site, reason="its machine was stolen", clock=lambda: datetime.now(UTC)
+    )
 
 
 # -- stop, taken back --------------------------------------------------------------------
@@ -301,6 +303,30 @@ def test_a_report_with_words_where_a_number_or_code_belongs_does_not_count(field
         check_report(report, kind=TaskKind.TRAIN, is_private=True)
 
     assert "patient of" not in error.value.say()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"value": 5.0, "high": 6.0},
+        {"value": 0.7},
+        {"low": -0.1},
+        {"variance": -0.01},
+        {"variance": float("inf")},
+    ],
+    ids=["beyond 1", "outside its interval", "below 0", "no variance", "a boundless variance"],
+)
+def test_a_metric_that_can_be_none_does_not_count(said: dict[str, float]) -> None:
+    """A site's nonsense costs that site its round, and not all of them the conclusion."""
+    metrics = EVALUATED["metrics"]
+    assert isinstance(metrics, list)
+    check_report(EVALUATED, kind=TaskKind.EVALUATE, is_private=False)
+    with pytest.raises(ReplyMalformedError):
+        check_report(
+            {**EVALUATED, "metrics": [{**metrics[0], **said}]},
+            kind=TaskKind.EVALUATE,
+            is_private=False,
+        )
 
 
 def test_only_numbers_of_a_report_are_told_to_whoever_watches() -> None:

@@ -14,14 +14,18 @@ import pytest
 import federation.evidence.standalone as standalone
 from federation.domain.ids import Sha256
 from federation.evidence.archive import write_archive
-from federation.evidence.bundle import MANIFEST, SIGNED_MANIFEST, verify_bundle
+from federation.evidence.bundle import verify_bundle
 from federation.evidence.canonical import canonical
+from federation.evidence.certificates import CertifiedKey, KeyOwner, certificates, revocations
+from federation.evidence.keyring import KnownKey
+from federation.evidence.members import CHAIN, MANIFEST, REVOKED, SIGNED_MANIFEST
 from federation.evidence.pinning import Expected
 from federation.evidence.signing import Signer, sign_dsse
 from federation.evidence.statements import PredicateType, Statement, Subject
 from federation.wording import Language
 from registry.bundle import export
 from tests.registry.builders import (
+    NOW,
     SITES,
     STUDY_DIGEST,
     Centre,
@@ -117,6 +121,7 @@ def verdict(
     wanted = argparse.Namespace(
         root=expected.root,
         checkpoint=expected.checkpoint,
+        model=expected.model,
         witnesses=[(one.name, one.key._key) for one in expected.witnesses],
         lang="zh" if language is Language.ZH_HANT_TW else "en",
     )
@@ -136,3 +141,47 @@ def no_network() -> list[str]:
         ):
             return command
     pytest.skip("no network namespace can be made here (unshare -n)")
+
+
+def named(folder: Path, members: Members, expected: Expected | None = None) -> str | None:
+    """The item that both verifiers name in an archive of these members."""
+    return verdict(rebuilt(folder / "changed.zip", members), expected).item
+
+
+def forged(
+    tmp_path: Path, centre: Centre, members: Members, changes: Members, *, gone: str = ""
+) -> str | None:
+    """What is named when the centre changes members and signs the manifest again."""
+    kept = {name: content for name, content in (members | changes).items() if name != gone}
+    return named(tmp_path, resigned(kept, centre.signer))
+
+
+def certified(centre: Centre, changes: dict[str, dict[str, Any]]) -> list[CertifiedKey]:
+    """The keys of all sites, some with other dates; `changes` by the key's name."""
+    return [
+        CertifiedKey(one.key, KeyOwner(one.site, one.role), **changes.get(one.name, {}))
+        for site in SITES
+        for one in keys_of(centre, site)
+    ]
+
+
+def keys_of(centre: Centre, site: str) -> list[KnownKey]:
+    """The two keys of one site."""
+    every = centre.keys()
+    return [known for known in every if known.site == site]
+
+
+def with_keys(centre: Centre, members: Members, keys: list[CertifiedKey]) -> Members:
+    changes = {
+        CHAIN: certificates(keys, centre.signer),
+        REVOKED: revocations(keys, centre.signer, at=NOW),
+    }
+    return resigned(members | changes, centre.signer)
+
+
+def signed_as(
+    home: Centre, stem: str, said: dict[str, object], kind: PredicateType, *, name: str = "model/x"
+) -> Members:
+    """A statement by the centre in another's place, with the readable item beside it."""
+    envelope = sign_dsse(Statement((Subject(name, Sha256.of(b"x")),), kind, said), home.signer)
+    return {f"items/{stem}.json": canonical(said), f"dsse/{stem}.json": envelope.encode()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from federation.errors import PlatformError
-from federation.errors.registry import SafetyGuardError
+from federation.errors.guards import SafetyGuardError
 from federation.evidence.signing import Signer
 from federation.wording import Text
 from registry.records.moves import Case, Move, Moves, Seat

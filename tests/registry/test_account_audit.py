@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from federation.errors.registry import LogTamperedError
+from federation.errors.signed import LogTamperedError
 from registry.accounts.items import Kind
 from registry.accounts.ports import Scope
 from registry.auditing import Audited, audit_log

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import LogTamperedError
+from federation.errors.signed import LogTamperedError
 from federation.evidence import merkle
 from federation.evidence.checkpoint import Checkpoint, sign_checkpoint
 from federation.evidence.inclusion import origin_of

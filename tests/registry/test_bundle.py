@@ -19,15 +19,9 @@ from federation.errors.registry import (
     EntryNotFoundError,
 )
 from federation.evidence.archive import write_archive
-from federation.evidence.bundle import (
-    DOSSIER,
-    MODEL,
-    RECORD,
-    ROOT,
-    verified_bundle,
-    verify_bundle,
-)
+from federation.evidence.bundle import verified_bundle, verify_bundle
 from federation.evidence.canonical import parse
+from federation.evidence.members import DOSSIER, MODEL, RECORD, ROOT
 from federation.evidence.model_version import Record
 from federation.evidence.pinning import Expected
 from federation.evidence.signing import new_key

@@ -12,7 +12,8 @@ from federation.coordinator.home import CentreHome
 from federation.domain.ids import Sha256
 from federation.errors.core import HomeMissingError
 from federation.errors.evidence import ExportUnsoundError
-from federation.errors.registry import EntryNotFoundError, LogTamperedError
+from federation.errors.registry import EntryNotFoundError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.canonical import canonical
 from federation.evidence.model_version import Candidate
 from federation.operations import embedded_registry

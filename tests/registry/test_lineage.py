@@ -11,11 +11,9 @@ from fastapi import FastAPI
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import (
-    EntryNotFoundError,
-    LogTamperedError,
-    RecordNotFoundError,
-)
+from federation.errors.moves import RecordNotFoundError
+from federation.errors.registry import EntryNotFoundError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.signing import new_key
 from federation.wording import Language
 from registry import datasets, evaluations, training

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.errors.registry import LogTamperedError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.signing import Signer
 from federation.evidence.witness import cosigned, with_cosignatures
 from registry.auditing import audit_log

@@ -11,19 +11,18 @@ from sqlalchemy.exc import DBAPIError
 
 from federation.errors import PlatformError
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import (
-    BadSignatureError,
-    LogTamperedError,
+from federation.errors.guards import SafetyGuardError
+from federation.errors.moves import (
     MoveNotListedError,
     PersonKeyError,
     ReasonMissingError,
     RecordNotFoundError,
     RecordShapeError,
-    SafetyGuardError,
     SeparationError,
     SignatureRefusedError,
     StaleRecordError,
 )
+from federation.errors.signed import BadSignatureError, LogTamperedError
 from registry.auditing import audit_log
 from registry.records.service import Records
 from registry.records.statements import SignOff, moment, sign_off, verify_record

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from federation.domain.ids import SiteId
-from federation.errors.registry import UnknownSignerError
+from federation.errors.signed import UnknownSignerError
 from federation.evidence.keyring import KeyRole, KnownKey
 from registry.models.service import Registrar
 from registry.models.trust import RetiredKey

@@ -8,19 +8,22 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError, ProblemsFound
-from federation.errors.registry import (
+from federation.errors.guards import (
     ArtefactGuardError,
     AttributeMissingError,
     AttributeNotLinkedError,
-    CardFileError,
+)
+from federation.errors.moves import (
     MoveNotListedError,
     RecordNotFoundError,
     RecordShapeError,
     SeparationError,
 )
+from federation.errors.registry import CardFileError
 from federation.evidence.model_version import Bilingual
 from federation.evidence.model_version import ModelVersionState as State
 from registry.evaluations.noun import EvaluationState
@@ -57,6 +60,7 @@ from registry.roles import CENTRE_OF, Author, Centre, Role
 from tests.registry.builders import Centre as AiCentre
 from tests.registry.builders import candidate
 from tests.registry.bundles import statements
+from tests.registry.proofs import Log, signed_record
 from tests.registry.record_builders import (
     CLI,
     DEV,
@@ -437,8 +441,10 @@ class Measured(Body):
 
     entry: str
     dimension: str
+    protocol_id: str
     protocol_hash: str
     sites: tuple[str, ...] = ()
+    attestations: dict[str, str] = Field(default_factory=dict)
     disjointness: str | None = None
     passed: bool | None = None
     metrics: tuple[dict[str, int], ...] = ()
@@ -477,16 +483,21 @@ def registered(centre: AiCentre) -> tuple[AiCentre, Records, Noun[VersionCard], 
 
 
 def plan(records: Records, entry: str, dimension: str) -> Measured:
-    body = Measured(entry=entry, dimension=dimension, protocol_hash=DIGEST)
+    body = Measured(
+        entry=entry, dimension=dimension, protocol_id="protocol-7", protocol_hash=DIGEST
+    )
     records.put(MEASURED, f"ev-{dimension}", body, author=VAL_E)
     return body
 
 
 def measure(records: Records, planned: Measured, **changes: object) -> None:
+    sites = ("yilan-4", "hualien-9")
+    signed = signed_record(records.store, planned.entry)
+    proof = Log(records.store, records.signer, sites).proven(signed, planned.as_json())
     done = planned.model_copy(
         update={
-            "sites": ("yilan-4", "hualien-9"),
-            "disjointness": DIGEST,
+            "sites": sites,
+            **proof,
             "passed": True,
             "metrics": ({"n": 120},),
         }

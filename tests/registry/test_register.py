@@ -10,15 +10,17 @@ from federation.domain.ids import Sha256
 from federation.errors import PlatformError, ProblemsFound
 from federation.errors.registry import (
     ArtefactError,
-    BadSignatureError,
     EntryNotFoundError,
-    MalformedEnvelopeError,
-    NotCanonicalError,
     RecordInconsistentError,
     RecordInvalidError,
     RunRegisteredError,
     SmallCountError,
     StatementOfAnotherError,
+)
+from federation.errors.signed import (
+    BadSignatureError,
+    MalformedEnvelopeError,
+    NotCanonicalError,
     UnknownSignerError,
     WrongPredicateError,
 )

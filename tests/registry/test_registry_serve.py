@@ -1,5 +1,6 @@
 """The register as a real process under the centre's TLS: people, programs, nodes, and its end."""
 
+import json
 import os
 import re
 import signal
@@ -18,12 +19,15 @@ import pyotp
 import pytest
 from typer.testing import CliRunner
 
+from federation.commands import registry_keys
 from federation.commands.registry_accounts import account_app
 from federation.commands.registry_serve import _place, tls_context
 from federation.coordinator.home import CentreHome
 from federation.domain.ids import SiteId
 from federation.errors.access import AccountKeyError, IdentitySettingError, RegisterServeError
 from federation.errors.core import InvalidValueError
+from federation.errors.upkeep import KeyClaimRefusedError
+from federation.evidence.signing import Signer
 from federation.operations.enrolment import init_centre
 from federation.operations.register_accounts import (
     PROVIDER_FILE,
@@ -186,6 +190,42 @@ def test_plain_http_gets_no_answer_and_no_version_is_told(home: Path, address: s
         httpx.get(address.replace("https", "http") + "/v1/health")
     with client(home, address) as http:
         assert "server" not in http.get("/v1/health").headers
+
+
+def test_a_person_adds_a_key_and_revokes_it_with_the_command_line(
+    home: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, ca = tmp_path / "kim.json", str(home / "pki" / "ca.crt")
+    account(home, "add", "kim", "--role", "HAC", "--organisation", "H", "--out", str(file))
+    secret = {"secret": json.loads(file.read_text())["secret"]}
+    with client(home, address) as http:
+        seed = http.post("/v1/enrolment/start", json=secret).json()["seed"]
+        given = secret | {"password": PASSWORD, "code": pyotp.TOTP(seed).now()}
+        codes = iter(http.post("/v1/enrolment", json=given).json()["recovery_codes"])
+    monkeypatch.setattr(
+        registry_keys.typer,
+        "prompt",
+        lambda text, **_more: PASSWORD if "assword" in text else next(codes),
+    )
+    key = str(tmp_path / "kim.key")
+    at = ["--register", address, "--name", "kim", "--authority", ca, "--json"]
+    added = CliRunner().invoke(registry_keys.key_app, ["add", key, *at])
+    assert added.exit_code == 0, added.output
+    assert Path(key).stat().st_mode & 0o777 == 0o600
+    assert json.loads(added.output)["id"] == Signer.load(Path(key)).keyid.hex
+    done = CliRunner().invoke(registry_keys.key_app, ["revoke", key, *at])
+    assert done.exit_code == 0 and json.loads(done.output)["revoked"] is True
+    again = CliRunner().invoke(registry_keys.key_app, ["add", key, *at])
+    assert isinstance(again.exception, KeyClaimRefusedError), again.output
+
+
+def test_head_over_the_wire_has_the_length_of_get_and_no_content(home: Path, address: str) -> None:
+    with client(home, address) as http:
+        for path in ("/v1/health", "/register", "/v1/nothing"):
+            head, got = http.head(path), http.get(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            assert head.headers["content-length"] == got.headers["content-length"] != "0"
+        assert http.get("/v1/health").json()["status"] == "ok", "the connection is not out of step"
 
 
 @pytest.mark.slow

@@ -148,6 +148,40 @@ def test_each_role_gets_past_the_routes_of_its_rule_and_no_other(app: FastAPI, r
         assert (as_program[place] not in REFUSED) == allowed, place
 
 
+@pytest.mark.parametrize("who", [None, "session,AUD", "session,DEV", "token,CLI,read"])
+def test_head_is_answered_as_get_without_content_on_every_route(
+    app: FastAPI, who: str | None
+) -> None:
+    places = sorted(path for method, path in app.state.rules if method == "GET")
+    assert len(places) > 60
+    for path, (head, got) in both(app, places, who).items():
+        assert head.content == b"", path
+        assert head.status_code == got.status_code != 405, path
+        assert _lasting(head) == _lasting(got), path
+
+
+def both(
+    app: FastAPI, paths: Iterable[str], who: str | None
+) -> dict[str, tuple[httpx.Response, httpx.Response]]:
+    """The answers to HEAD and to GET, by path."""
+
+    async def go() -> dict[str, tuple[httpx.Response, httpx.Response]]:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        headers = {"authorization": f"Bearer {who}"} if who else {}
+        async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as http:
+            return {
+                path: (await http.head(concrete(path)), await http.get(concrete(path)))
+                for path in paths
+            }
+
+    return asyncio.run(go())
+
+
+def _lasting(answer: httpx.Response) -> dict[str, str]:
+    """The headers of an answer but those that are new each time."""
+    return {name: value for name, value in answer.headers.items() if name != "set-cookie"}
+
+
 @pytest.mark.parametrize("scope", Scope)
 def test_a_scope_lets_through_its_own_routes_only(app: FastAPI, scope: Scope) -> None:
     table = {

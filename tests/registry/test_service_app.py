@@ -11,13 +11,13 @@ import pytest
 from federation.errors import ProblemsFound
 from federation.errors.registry import (
     EntryNotFoundError,
-    LogRangeError,
     NotAllowedError,
     RecordInvalidError,
     RegistryAnswerError,
     RunRegisteredError,
     SmallCountError,
 )
+from federation.errors.signed import LogRangeError
 from federation.evidence.canonical import canonical
 from federation.evidence.checkpoint import verify_checkpoint
 from federation.evidence.inclusion import check_entry, origin_of

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from federation.domain.ids import SiteId
-from federation.errors.registry import UnknownSignerError
+from federation.errors.signed import UnknownSignerError
 from federation.evidence.canonical import parse
 from federation.evidence.keyring import KeyRole, KnownKey
 from registry.auditing import audit_log

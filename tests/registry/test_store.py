@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from federation.domain.ids import Sha256
-from federation.errors.registry import BusyRegisterError, LogRangeError, RegisterDatabaseError
+from federation.errors.registry import BusyRegisterError, RegisterDatabaseError
+from federation.errors.signed import LogRangeError
 from federation.evidence import merkle
 from registry.auditing import audit_log
 from registry.evidence.ports import LogEntry
@@ -222,7 +223,7 @@ def test_a_register_that_is_always_busy_says_so(
 
     given = candidate_of_study(centre, "cxr")
     monkeypatch.setattr(centre.registrar.store, "writing", busy)
-    monkeypatch.setattr("registry.models.service.TRIES", 2)
+    monkeypatch.setattr("registry.retrying.TRIES", 2)
     with pytest.raises(BusyRegisterError):
         centre.registrar.register(given, actor="centre")
 

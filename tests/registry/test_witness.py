@@ -17,7 +17,8 @@ from federation.commands.registry_witness import witness_app
 from federation.coordinator.home import CentreHome
 from federation.errors import PlatformError
 from federation.errors.core import InvalidIdError
-from federation.errors.registry import LogRangeError, LogTamperedError, MoveNotListedError
+from federation.errors.moves import MoveNotListedError
+from federation.errors.signed import LogRangeError, LogTamperedError
 from federation.errors.witness import (
     CosignatureRefusedError,
     TooFewWitnessesError,

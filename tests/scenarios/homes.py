@@ -101,7 +101,7 @@ def make_homes(folder: Path, *, sites: Sequence[SiteId] = SITES) -> Homes:
     homes, now = Homes(folder), datetime.now(UTC)
     centre = init_centre(homes.centre, name="Centre", address="localhost:1", now=now)
     for number, site in enumerate(sites):
-        _enrol(centre, homes.node(site), site, now=now)
+        enrol(centre, homes.node(site), site, now=now)
         files = folder / "dicom"
         generate(files, sites=[site], patients=PATIENTS, seed=11, first_scanner=number)
         ingest(homes.node(site) / "data", files / site)
@@ -147,7 +147,8 @@ def study_text(
     )
 
 
-def _enrol(centre: CentreHome, folder: Path, site: SiteId, *, now: datetime) -> None:
+def enrol(centre: CentreHome, folder: Path, site: SiteId, *, now: datetime) -> None:
+    """Invite and enrol one hospital with a signed policy and no data."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     invitation = invite_site(centre, site=site, name=f"{site} hospital", now=now)
     node = init_node(folder, invitation=invitation, now=now)

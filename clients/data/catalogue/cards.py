@@ -12,7 +12,6 @@ from typing import Any
 from clients.data.catalogue.store import Catalogue, Instance, cohort_digest
 from clients.data.catalogue.suppression import (
     SMALL,
-    SMALLEST_CELL,
     in_tens,
     rounded,
     suppressed,
@@ -28,10 +27,14 @@ from clients.data.deidentification.statement import CLEAN_PIXELS
 from clients.data.intake.rules import read_rules
 from clients.data.people.optout import load_optouts
 from clients.data.pixeltext.policy import PixelText
+from federation.domain.cells import SMALL_CELL
 from federation.domain.recipe import Recipe
 from federation.domain.site import Site
 
 __all__ = ["age_band", "catalogue_summary", "cohort_counts", "dataset_card", "table"]
+
+Permitted = Callable[[Sequence[Instance]], Sequence[Instance]]
+"""Keeps of a cohort's images those that an approval covers."""
 
 AGE_BANDS = (18, 40, 60, 75)
 OTHER = "other"
@@ -62,9 +65,16 @@ def catalogue_summary(data: Path) -> dict[str, Any]:
 
 
 def dataset_card(
-    data: Path, recipe: Recipe, *, site: Site, cohort: str | None = None
+    data: Path,
+    recipe: Recipe,
+    *,
+    site: Site,
+    cohort: str | None = None,
+    permitted: Permitted = tuple,
 ) -> dict[str, Any]:
     """Return what this node can say of the cohort a recipe would use.
+
+    `permitted` leaves out images that an approval does not cover.
 
     Raises
     ------
@@ -76,12 +86,12 @@ def dataset_card(
         If the hospital's definition of the cohort is not understood.
     """
     choice = choose(data, recipe, cohort=cohort)
-    chosen = list(choice.images)
+    chosen = list(permitted(choice.images))
     with Catalogue(data) as catalogue:
         described = catalogue.described([item.instance for item in chosen])
     patients = {row["patient"]: row for row in described}
     owners = [row["patient"] for row in described]
-    few = len(patients) < SMALLEST_CELL
+    few = len(patients) < SMALL_CELL
     rules = read_rules(data)
     profile, inspected = Profile(rules.options), rules.pixel_text is not PixelText.DECLARED
     return {
@@ -198,7 +208,7 @@ def _period(described: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
     for row in described:
         if row["study_year"] is not None:
             of.setdefault(row["study_year"], set()).add(row["patient"])
-    years = [year for year, patients in of.items() if len(patients) >= SMALLEST_CELL]
+    years = [year for year, patients in of.items() if len(patients) >= SMALL_CELL]
     return {"from": min(years), "to": max(years)} if years else None
 
 
@@ -206,7 +216,7 @@ def _missing(described: Sequence[Mapping[str, Any]], name: str) -> float | str:
     """Return the share of images without a fact in two decimals; hidden where few lack it."""
     without = {row["patient"] for row in described if row[name] in ("", None)}
     having = {row["patient"] for row in described} - without
-    if 0 < len(without) < SMALLEST_CELL or 0 < len(having) < SMALLEST_CELL:
+    if 0 < len(without) < SMALL_CELL or 0 < len(having) < SMALL_CELL:
         return "suppressed"
     return round(sum(row[name] in ("", None) for row in described) / len(described), 2)
 

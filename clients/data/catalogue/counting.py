@@ -6,12 +6,12 @@ from typing import Any
 
 from clients.data.catalogue.suppression import (
     SMALL,
-    SMALLEST_CELL,
     SUPPRESSED,
     Sum,
     hidden_cells,
     suppressed,
 )
+from federation.domain.cells import SMALL_CELL
 
 Place = tuple[str | None, str | None]
 """Modality and body part; None means all of them."""
@@ -43,7 +43,7 @@ def counts_of(rows: Sequence[Counted], *, studies: int) -> dict[str, Any]:
             images[place] = images.get(place, 0) + row.images
     hidden = hidden_cells(people, _sums(set(people)))
     shown = {place: _shown(place, people, images, place in hidden) for place in people}
-    few = 0 < len(people[ALL]) < SMALLEST_CELL
+    few = 0 < len(people[ALL]) < SMALL_CELL
     totals = {"studies": studies, "series": sum(row.series for row in rows)}
     return {
         "patients": shown[ALL]["patients"],
@@ -82,7 +82,7 @@ def _shown(
     """Return a cell as it is shown. An empty body part means that the files named none."""
     named = dict(zip(("modality", "body_part"), place, strict=True))
     count = len(people[place])
-    word = SMALL if count < SMALLEST_CELL else SUPPRESSED
+    word = SMALL if count < SMALL_CELL else SUPPRESSED
     return {
         **{name: value for name, value in named.items() if value is not None},
         "patients": word if is_hidden else count,

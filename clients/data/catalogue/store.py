@@ -33,7 +33,7 @@ from clients.data.catalogue import database
 from clients.data.catalogue.counting import Counted, counts_of
 from clients.data.catalogue.rows import Rows
 from clients.data.catalogue.selection import JOINED, Condition, conditions, images
-from clients.data.catalogue.suppression import SMALL, SMALLEST_CELL, suppressed
+from clients.data.catalogue.suppression import SMALL, suppressed
 from clients.data.catalogue.tables import (
     FILES,
     INSTANCES,
@@ -52,7 +52,6 @@ from federation.domain.ids import Sha256
 
 __all__ = [
     "SMALL",
-    "SMALLEST_CELL",
     "Catalogue",
     "Instance",
     "KnownFile",

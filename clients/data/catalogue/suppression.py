@@ -13,8 +13,9 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-SMALLEST_CELL = 10
-SMALL = f"<{SMALLEST_CELL}"
+from federation.domain.cells import SMALL_CELL
+
+SMALL = f"<{SMALL_CELL}"
 SUPPRESSED = "suppressed"
 
 Cell = TypeVar("Cell", bound=Hashable)
@@ -30,7 +31,7 @@ class Sum(Generic[Cell]):
 
 def suppressed(count: int) -> int | str:
     """Return a count, or ``<10`` when it is from 1 to 9."""
-    return SMALL if 0 < count < SMALLEST_CELL else count
+    return SMALL if 0 < count < SMALL_CELL else count
 
 
 def in_tens(count: int) -> int | str:
@@ -38,7 +39,7 @@ def in_tens(count: int) -> int | str:
 
     For what changes by one person at a time, so that two cards seldom tell who it was.
     """
-    return suppressed(count) if count < SMALLEST_CELL else count - count % SMALLEST_CELL
+    return suppressed(count) if count < SMALL_CELL else count - count % SMALL_CELL
 
 
 def hidden_cells(
@@ -51,7 +52,7 @@ def hidden_cells(
     a part with it. The smallest cell that is still shown goes first.
     """
     people = {cell: frozenset(owners) for cell, owners in patients_of.items()}
-    hidden = {cell for cell, owners in people.items() if 0 < len(owners) < SMALLEST_CELL}
+    hidden = {cell for cell, owners in people.items() if 0 < len(owners) < SMALL_CELL}
     listed = list(sums)
     while more := next((cell for one in listed for cell in _missing(one, people, hidden)), None):
         hidden.add(more)
@@ -67,7 +68,7 @@ def _missing(
     if one.total in hidden:
         safe = bool(inside) or not one.parts
     else:
-        safe = not inside or (len(inside) > 1 and len(among) >= SMALLEST_CELL)
+        safe = not inside or (len(inside) > 1 and len(among) >= SMALL_CELL)
     if safe:
         return []
     shown = [cell for cell in one.parts if cell not in hidden]
@@ -98,7 +99,7 @@ def table(
     hidden: set[str] = set()
     among: set[str] = set()
     for name in sorted(of, key=lambda n: (len(of[n]), n)):
-        if len(of[name]) < SMALLEST_CELL or 0 < len(among) < SMALLEST_CELL:
+        if len(of[name]) < SMALL_CELL or 0 < len(among) < SMALL_CELL:
             hidden.add(name)
             among |= of[name]
     counts = Counter(listed)
@@ -106,7 +107,7 @@ def table(
         return {n: SUPPRESSED if n in hidden else count for n, count in sorted(counts.items())}
     together = sum(counts[name] for name in hidden)
     kept: dict[str, int | str] = {n: counts[n] for n in sorted(counts) if n not in hidden}
-    return {**kept, fold: together if len(among) >= SMALLEST_CELL else SUPPRESSED}
+    return {**kept, fold: together if len(among) >= SMALL_CELL else SUPPRESSED}
 
 
 def rounded(patients: Collection[str]) -> int | str:
@@ -118,9 +119,9 @@ def rounded(patients: Collection[str]) -> int | str:
     cell key, as statistical offices do it).
     """
     count = len(set(patients))
-    if count < SMALLEST_CELL:
+    if count < SMALL_CELL:
         return suppressed(count)
     digest = hashlib.sha256("\n".join(sorted(set(patients))).encode()).digest()
     draw = int.from_bytes(digest[:8], "big") / 2**64
-    below, rest = divmod(count, SMALLEST_CELL)
-    return SMALLEST_CELL * (below + (draw < rest / SMALLEST_CELL))
+    below, rest = divmod(count, SMALL_CELL)
+    return SMALL_CELL * (below + (draw < rest / SMALL_CELL))

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clients.data.catalogue.store import SMALLEST_CELL, Instance, cohort_digest
+from clients.data.catalogue.store import Instance, cohort_digest
 from clients.data.cohort.arrays import Indices, PatientArrays, split_patients
 from clients.data.cohort.cache import Kind, content_of, load
 from clients.data.cohort.choice import choose, select
@@ -27,6 +27,7 @@ from clients.data.cohort.preparation import mask_volume, picture, stack, volume
 from clients.data.dicom.elements import Limits, Part10, read_part10
 from clients.data.dicom.pixels import grey
 from clients.data.layout import mask_path, stored_path
+from federation.domain.cells import SMALL_CELL
 from federation.domain.ids import Sha256
 from federation.domain.recipe import Recipe, Task
 from federation.domain.study import Study
@@ -41,7 +42,7 @@ from federation.errors.data import (
 
 __all__ = ["Cases", "Cohort", "load_cases", "load_cohort", "picture", "select", "stack"]
 
-LEAST_PATIENTS = SMALLEST_CELL
+LEAST_PATIENTS = SMALL_CELL
 
 Series = tuple[Instance, ...]
 """The images that make one array: one picture, or the slices of a volume."""

@@ -54,6 +54,9 @@ CREATE INDEX IF NOT EXISTS rounds_of_run ON rounds(run, id);
 CREATE TABLE IF NOT EXISTS versions (
     run TEXT PRIMARY KEY, version TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS made (
+    model TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (model, run)
+) STRICT, WITHOUT ROWID;
 """
 
 
@@ -164,6 +167,32 @@ class Lineage:
         """Write down which model version a run became; raises `LineageError`."""
         with self._open() as db:
             db.execute("INSERT OR REPLACE INTO versions VALUES (?, ?)", (run, version))
+
+    def name_model(self, *, run: RunId, model: Sha256) -> None:
+        """Write down a model that a run's rounds made, by its digest; raises `LineageError`."""
+        with self._open() as db:
+            db.execute("INSERT OR IGNORE INTO made VALUES (?, ?)", (model, run))
+
+    def line_of(self, run: RunId) -> tuple[RunId, ...]:
+        """Return a run and every earlier run whose model it went on with, by name.
+
+        Known is what came here: the models that a run sent in its later rounds and for
+        evaluation. An earlier run in which this hospital took no part is not known, and
+        saw nobody of this hospital.
+        """
+        with self._open() as db:
+            return tuple(RunId(str(row[0])) for row in db.execute(_LINE, (run,)))
+
+    def dataset_of(self, study: str) -> Sha256 | None:
+        """Return the content id of the data of a study's newest round that left, if any."""
+        with self._open() as db:
+            row = db.execute(_DATASET, (study,)).fetchone()
+        return None if row is None else Sha256(str(row[0]))
+
+    def runs_of(self, study: str) -> tuple[RunId, ...]:
+        """Return every run of a study that saw somebody here, by name."""
+        with self._open() as db:
+            return tuple(RunId(str(row[0])) for row in db.execute(_RUNS, (study,)))
 
     def sightings(self, pseudonyms: Sequence[str]) -> list[Sighting]:
         """Return every round that saw one of these pseudonyms of a person, oldest first.
@@ -281,6 +310,22 @@ _MEMBERS = """
 SELECT DISTINCT pseudonym FROM rounds JOIN members USING (cohort)
 JOIN patients ON patients.id = members.patient WHERE run = ? AND state <> 'withheld'
 """
+_LINE = """
+WITH RECURSIVE
+products(model, run) AS (
+    SELECT model, run FROM made UNION SELECT model_in, run FROM rounds WHERE round > 1
+),
+line(run) AS (
+    SELECT ? UNION
+    SELECT products.run FROM line JOIN rounds ON rounds.run = line.run
+    JOIN products ON products.model = rounds.model_in
+)
+SELECT run FROM line ORDER BY run
+"""
+_DATASET = """
+SELECT dataset FROM rounds WHERE study = ? AND state = 'released' ORDER BY id DESC LIMIT 1
+"""
+_RUNS = "SELECT DISTINCT run FROM rounds WHERE study = ? AND state <> 'withheld' ORDER BY run"
 _ROUNDS = "SELECT run, round, optout_version, cohort FROM rounds WHERE state <> 'withheld'"
 _ONLY_IN = """
 SELECT count(*) FROM members WHERE cohort = ?

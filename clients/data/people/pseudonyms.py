@@ -20,7 +20,9 @@ from federation.errors.data import PseudonymKeyError
 from federation.wording import Text
 
 SHIFT_DAYS = 1825
-NAMED = (STORE, "optout/versions.jsonl", "optout.csv", "lineage.db")
+OUTCOMES = "outcomes"
+"""Folder of the tables of outcomes (`clients.data.outcomes`)."""
+NAMED = (STORE, "optout/versions.jsonl", "optout.csv", "lineage.db", OUTCOMES)
 """What of a data folder holds names: there, no key is made anew."""
 
 

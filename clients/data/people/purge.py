@@ -1,4 +1,4 @@
-"""Delete what is held of those who opted out: images, rows, labels, masks, prepared arrays.
+"""Delete what is held of those who opted out: images, rows, labels, masks, arrays, outcomes.
 
 Leaving a person out of the next cohort needs no purge; it is for a hospital that
 must not keep the copies either. The originals in the PACS are not touched. Rows
@@ -37,9 +37,11 @@ def purge(data: Path) -> Purged:
         If it is unknown who opted out.
     """
     from clients.data.cohort.cache import forget
+    from clients.data.outcomes.store import purge_tables
 
     with locked(data / LOCK):
         listed = load_optouts(data).patients
+        purge_tables(data, listed)
         with open_holdings(data) as holdings:
             images = list(holdings.images())
             gone = [one for one in images if {one.patient, one.any_issuer} & listed]

@@ -24,10 +24,10 @@ from pathlib import Path
 from clients.data.catalogue.tables import years_of
 from clients.data.people.holdings import PatientFacts
 from clients.data.people.register import FOLDER
+from federation.domain.cells import SMALL_CELL
 from federation.errors.data import OptOutListError
 from federation.storage import write_atomic
 
-FEWEST = 10
 DECIMALS = 2
 OTHER = "other"
 SNAPSHOT = "report.json"
@@ -69,7 +69,7 @@ def representativeness(
     left = [one for one in everybody if is_opted_out(one, opted_out)]
     kept = [one for one in everybody if not is_opted_out(one, opted_out)]
     variables = None
-    if min(len(left), len(kept)) >= FEWEST:
+    if min(len(left), len(kept)) >= SMALL_CELL:
         variables = {name: _shift(map(of, left), map(of, kept)) for name, of in VARIABLES.items()}
     return Representativeness(in_tens(len(everybody)), in_tens(len(left)), variables)
 
@@ -89,7 +89,7 @@ def in_tens(count: int) -> str:
     """Return a count of people as whole tens: ``0``, ``<10``, ``10+``, ``20+``."""
     if count == 0:
         return "0"
-    return f"<{FEWEST}" if count < FEWEST else f"{count // FEWEST * FEWEST}+"
+    return f"<{SMALL_CELL}" if count < SMALL_CELL else f"{count // SMALL_CELL * SMALL_CELL}+"
 
 
 def smd(p: float, q: float) -> float:
@@ -123,7 +123,7 @@ def reported(
     kept = frozenset(one.any_issuer for one in everybody) - left
     path = data / FOLDER / SNAPSHOT
     last = _read(path)
-    if last is not None and len((left ^ last.left) | (kept ^ last.kept)) < FEWEST:
+    if last is not None and len((left ^ last.left) | (kept ^ last.kept)) < SMALL_CELL:
         return last.report, last.at
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(path, _Snapshot(at, report, left, kept, None if last is None else last.keys))
@@ -198,8 +198,8 @@ def _folded(gone: Counter[str], there: Counter[str]) -> tuple[Counter[str], Coun
     order = sorted(gone.keys() | there.keys(), key=lambda n: (min(gone[n], there[n]), n))
     folded: list[str] = []
     for name in order:
-        small = min(gone[name], there[name]) < FEWEST
-        open_ = folded and min(sum(c[n] for n in folded) for c in (gone, there)) < FEWEST
+        small = min(gone[name], there[name]) < SMALL_CELL
+        open_ = folded and min(sum(c[n] for n in folded) for c in (gone, there)) < SMALL_CELL
         if small or open_:
             folded.append(name)
     if folded:

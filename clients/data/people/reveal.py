@@ -31,7 +31,7 @@ from federation.errors.people import (
     PseudonymSpellingError,
     RevealRefusedError,
 )
-from federation.errors.registry import BadSignatureError, KeyFileError
+from federation.errors.signed import BadSignatureError, KeyFileError
 from federation.evidence.canonical import canonical
 from federation.evidence.dsse import pae
 from federation.evidence.signing import Signer

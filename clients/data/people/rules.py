@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from clients.data.people.lists import Kind
 from clients.data.people.register import Mode
 from federation.errors.people import OptOutRulesError
-from federation.errors.registry import KeyFileError
+from federation.errors.signed import KeyFileError
 from federation.evidence.verification import PublicKey, Trusted, trusted_keys
 
 FILE = "optout.toml"

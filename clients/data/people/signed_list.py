@@ -15,7 +15,7 @@ from clients.data.people.register import Mode
 from federation.domain.ids import Sha256
 from federation.errors.core import InvalidIdError
 from federation.errors.people import OptOutSignatureError
-from federation.errors.registry import BadSignatureError, NotCanonicalError
+from federation.errors.signed import BadSignatureError, NotCanonicalError
 from federation.evidence.canonical import canonical, parse
 from federation.evidence.dsse import pae
 from federation.evidence.signing import Signer

@@ -61,6 +61,14 @@ _REPLIES = Table(
 )
 
 
+_BEFORE_EVIDENCE = (
+    RoundState.PLANNED,
+    RoundState.DISPATCHED,
+    RoundState.COLLECTING,
+    RoundState.AGGREGATED,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRound:
     """A round as kept. `record` holds what was asked, then what came of it."""
@@ -169,6 +177,14 @@ class RoundStore:
         with self._database.read() as connection:
             found = [_reply_of(row) for row in connection.execute(asked)]
         return sorted(found, key=lambda reply: reply.site)
+
+    def unlogged(self, site: SiteId) -> list[StoredReply]:
+        """Return a site's accepted replies in rounds that are not yet in evidence."""
+        same = and_(*(_REPLIES.c[name] == _ROUNDS.c[name] for name in ("run", "kind", "number")))
+        open_ = _ROUNDS.c.state.in_([state.value for state in _BEFORE_EVIDENCE])
+        asked = select(_REPLIES).join(_ROUNDS, same).where(_REPLIES.c.site == site, open_)
+        with self._database.read() as connection:
+            return [_reply_of(row) for row in connection.execute(asked)]
 
     def repliers(self, run: RunId, kind: RoundKind) -> dict[int, frozenset[SiteId]]:
         """Return which sites' replies were accepted, by round; rounds without any are left out."""

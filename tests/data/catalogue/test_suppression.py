@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from clients.data.catalogue.counting import Counted, _sums, counts_of
 from clients.data.catalogue.suppression import (
-    SMALLEST_CELL,
     Sum,
     hidden_cells,
     rounded,
     suppressed,
     table,
 )
+from federation.domain.cells import SMALL_CELL
 
 
 def people(count: int, start: int = 0) -> frozenset[str]:
@@ -67,12 +67,12 @@ def test_no_hidden_cell_of_any_table_follows_from_one_sum(
         ]
         truth[cell] = sum(inside)
     assert all(n == truth[cell] for cell, n in count.items() if isinstance(n, int))
-    assert all(n >= SMALLEST_CELL for n in count.values() if isinstance(n, int))
+    assert all(n >= SMALL_CELL for n in count.values() if isinstance(n, int))
     for one in _sums(set(count)):
         unknown = [cell for cell in (*one.parts, one.total) if not isinstance(count[cell], int)]
         assert len(unknown) != 1
         if isinstance(count[one.total], int):
-            assert not unknown or sum(truth[cell] for cell in unknown) >= SMALLEST_CELL
+            assert not unknown or sum(truth[cell] for cell in unknown) >= SMALL_CELL
 
 
 def test_rare_scanners_are_counted_together_without_their_names() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from federation.errors.registry import LogTamperedError, RecordInconsistentError
+from federation.errors.registry import RecordInconsistentError
+from federation.errors.signed import LogTamperedError
 from federation.evidence.model_version import Record
 from federation.wording import Language
 from registry.exchange.service import card_in

@@ -4,7 +4,7 @@ import pytest
 
 from federation.errors import PlatformError, ProblemsFound
 from federation.errors.governance import ApprovedContentError, DeploymentHeldBackError
-from federation.errors.registry import SeparationError
+from federation.errors.moves import SeparationError
 from registry.deployments import NOUN
 from registry.deployments.clocks import RULES
 from registry.incidents import NOUN as INCIDENT

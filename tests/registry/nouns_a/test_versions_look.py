@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.errors.registry import LocalUseError, SafetyGuardError
+from federation.errors.guards import LocalUseError, SafetyGuardError
 from federation.evidence.model_version import ModelVersionState as State
 from registry.deployments import NOUN as DEPLOYMENT
 from registry.evaluations import NOUN as EVALUATION

@@ -1,10 +1,13 @@
 """Contents of every evidence noun, as JSON that fits, to be changed by tests."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from federation.domain.ids import Sha256
 from federation.evidence.canonical import canonical
+from registry.certification.rule_packs import pack_named
+from registry.records.moves import Moves
 from registry.records.ports import StoredRecord
 from registry.records.shapes import Noun
 from registry.roles import CENTRE_OF, Author, Role
@@ -15,6 +18,7 @@ ENTRY = "TWAI-2026-00001-4.v0.1.0"
 OTHER_ENTRY = "TWAI-2026-00002-8.v0.1.0"
 DIGEST = str(Sha256.of(b"a file"))
 OTHER = str(Sha256.of(b"another file"))
+PACK_DIGEST = pack_named("tfda-ai", "2026.1").digest
 BOTH = {"zh-TW": "中文說明", "en": "in English"}
 
 Json = dict[str, Any]
@@ -222,7 +226,7 @@ def dossier(**changes: Any) -> Json:
     return {
         "entry": ENTRY,
         "target": "TFDA",
-        "pack": {"id": "tfda-ai", "version": "2026.1"},
+        "pack": {"id": "tfda-ai", "version": "2026.1", "digest": PACK_DIGEST},
         "device_id": "device-1",
         "device": {
             "task": "CADe",
@@ -277,6 +281,15 @@ def payment(**changes: Any) -> Json:
     } | changes
 
 
+def application(**changes: Any) -> Json:
+    """Return a payment as its applicant writes it: without what the insurer says."""
+    unsaid = ("assessment", "tariff", "start", "end", "reassessment", "restriction")
+    return payment(**dict.fromkeys(unsaid)) | changes
+
+
+LICENSED = {"number": "MOHW-MD-(I)-006543", "issued": "2026-06-01", "expires": "2031-05-31"}
+"""The licence that a payment's application names, as the dossier has it."""
+
 BODIES: dict[str, Json] = {
     "dataset-card": dataset_card(),
     "training-run": training_run(),
@@ -287,6 +300,12 @@ BODIES: dict[str, Json] = {
     "evidence-document": document(),
     "reimbursement": payment(),
 }
+
+
+def starting_in(noun: Noun[Any], state: Any, **changes: Any) -> Noun[Any]:
+    """Return the noun with new records in a state, editable there and only there."""
+    moves = Moves(start=state, moves=noun.moves.moves)
+    return replace(noun, moves=moves, editable=frozenset({str(state.value)}), **changes)
 
 
 def read(noun: Noun[Any], body: Json) -> Any:

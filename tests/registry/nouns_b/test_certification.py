@@ -4,6 +4,7 @@ import itertools
 import json
 import sqlite3
 from contextlib import closing
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from federation.errors.evidence_nouns import (
     RequirementGapError,
     RulePackError,
 )
-from federation.errors.registry import ChangePlanError, RecordNotFoundError
+from federation.errors.guards import ChangePlanError
+from federation.errors.moves import RecordNotFoundError
+from federation.evidence.model_version import ModelVersionState
 from federation.evidence.signing import Signer
 from registry import certification, datasets, evaluations, training
+from registry.applications.states import ApplicationState
 from registry.auditing import audit_log
 from registry.certification import change_plans, documents
 from registry.certification.changes import Route, classify
@@ -62,10 +66,11 @@ from tests.registry.nouns_b.bodies import (
     person,
     put,
     results,
+    starting_in,
     training_run,
 )
 from tests.registry.nouns_b.conftest import desk_with_version
-from tests.registry.nouns_b.test_every_noun import starting_in
+from tests.registry.proofs import Log, signed_record
 from tests.registry.record_builders import Desk, TurnableClock
 from tests.registry.test_records_api import Client
 
@@ -89,9 +94,9 @@ class Plain(Body):
         return about + ([Link("under", "dataset-card", self.card)] if self.card else [])
 
 
-def plain(name: str) -> Noun[Plain]:
-    state = documents.DocumentState.FILED
-    only = Move("x", state, documents.DocumentState.WITHDRAWN, seats=(Seat(Role.HAC),))
+def plain(name: str, state: Enum) -> Noun[Plain]:
+    other = next(one for one in type(state) if one is not state)
+    only = Move("x", state, other, seats=(Seat(Role.HAC),))
     return Noun(name, Plain, Moves(start=state, moves=(only,)), authors=frozenset({Role.DEV}))
 
 
@@ -128,20 +133,35 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Signer, str]:
     """A register in which everything is recorded that a dossier of the version needs."""
     folder = tmp_path_factory.mktemp("certified") / "centre"
     desk, entry = desk_with_version(folder)
-    put(desk, plain("model-version"), entry, {"attributes": ATTRIBUTES, "mlbom": DIGEST}, DEV)
+    put(
+        desk,
+        plain("model-version", ModelVersionState.REGISTERED),
+        entry,
+        {"attributes": ATTRIBUTES, "mlbom": DIGEST},
+        DEV,
+    )
     runs = starting_in(training.NOUN, RunState.VERIFIED)
     put(desk, runs, "cxr-2026.1", training_run(versions=[entry]), DEV)
     cards = starting_in(datasets.NOUN, CardState.IN_USE)
     for site in SITES:
         put(desk, cards, f"card-{site}", dataset_card(site), person(Role.DST))
     there = starting_in(evaluations.NOUN, EvaluationState.JUDGED)
+    log = Log(desk.records.store, desk.signer, ("yilan-4", "hualien-9"))
+    plan = evaluation(entry=entry)
+    proof = log.proven(signed_record(desk.records.store, entry), plan)
     for dimension in DIMENSIONS:
-        body = evaluation(dimension, entry=entry) | results()
+        body = evaluation(dimension, entry=entry) | results() | proof
         put(desk, there, f"ev-{dimension}", body, VAL_E)
     for kind in DOCUMENTS:
         put(desk, documents.NOUN, f"doc-{kind}", document(kind, entry=entry), DEV)
         move(desk, documents.NOUN, f"doc-{kind}", "F1", VAL_E)
-    put(desk, plain("data-application"), "app-1", {"card": "card-tainan-1"}, DEV)
+    put(
+        desk,
+        plain("data-application", ApplicationState.ACTIVE),
+        "app-1",
+        {"card": "card-tainan-1"},
+        DEV,
+    )
     return folder / "centre.db", desk.signer, entry
 
 
@@ -415,8 +435,13 @@ def test_a_dossier_goes_from_open_to_licensed(certified: Certified) -> None:
     assert [type(one) for one in refused(desk, "C5", DEV)] == [DossierGuardError]
     body |= {"submissions": [SUBMISSION, SUBMISSION | {"result": "answered"}], "device_id": "d-2"}
     kept(desk, body)
+    assert [type(one) for one in refused(desk, "C5", DEV)] == [DossierGuardError], "an old bundle"
+    body |= {"bundle": OTHER}
+    kept(desk, body)
     move(desk, certification.NOUN, "dossier-1", "C5", DEV, VAL_A)
     kept(desk, body | {"licence": LICENCE})
+    assert [type(one) for one in refused(desk, "C6", TFD)] == [DossierGuardError], "not yet issued"
+    desk.clock.turn(days=120)
     assert move(desk, certification.NOUN, "dossier-1", "C6", TFD).state == "licensed"
     audit_log(desk.records.store, key=desk.signer.public_key)
 
@@ -461,13 +486,14 @@ def test_what_was_signed_cannot_be_changed_on_the_way(
     assert [type(one) for one in refused(desk, "C3", DEV)] == [DossierChangedError]
     kept(desk, body | {"submissions": [SUBMISSION]})
     move(desk, certification.NOUN, "dossier-1", "C3", DEV)
+    desk.clock.turn(days=120)
     kept(desk, body | {"submissions": [SUBMISSION], "licence": LICENCE} | changes)
     assert [type(one) for one in refused(desk, "C6", TFD)] == [DossierChangedError]
 
 
 def test_an_unknown_pack_holds_a_dossier_back(certified: Certified) -> None:
     desk, entry = certified
-    kept(desk, named(desk, entry, pack={"id": "tfda-ai", "version": "2031.1"}))
+    kept(desk, named(desk, entry, pack={"id": "tfda-ai", "version": "2031.1", "digest": DIGEST}))
     assert [type(one) for one in refused(desk, "C1", VAL_E)] == [RulePackError]
 
 
@@ -532,5 +558,5 @@ def test_gaps_items_packs_and_changes_are_answered_over_http(certified: Certifie
     assert answer["route"] == "amendment" and answer["never_planned"] == ["population"]
     for path in ("dossiers/none/completeness", "items/evaluation/none", "packs/x/2026.1"):
         assert client.get(f"/v1/certification/{path}").status_code in (404, 422)
-    for bad in (b"{", b'{"parts": ["beauty"]}', b"[]"):
+    for bad in (b"{", b'{"parts": ["beauty"]}', b"[]", b"{}", b'{"parts": []}'):
         assert 400 <= client.post("/v1/certification/changes", content=bad).status_code < 500

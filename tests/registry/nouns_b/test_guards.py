@@ -14,22 +14,25 @@ from federation.errors.evidence_nouns import (
     RunDisagreesError,
     StudyGuardError,
 )
+from federation.errors.moves import RecordShapeError
 from registry import datasets, evaluations, impact, reimbursement, training
 from registry.auditing import audit_log
 from registry.models.cards import new_card, submit_card, version_noun
 from registry.records.service import Records
 from registry.records.shapes import Noun
 from registry.roles import Role
-from tests.registry.builders import Centre, candidate
+from tests.registry.builders import SITES, Centre, candidate
 from tests.registry.nouns_b.bodies import (
     BOTH,
     CUT,
     DIGEST,
     ENTRY,
     IRB,
+    LICENSED,
     OTHER,
     OTHER_ENTRY,
     REGISTRATION,
+    application,
     dataset_card,
     evaluation,
     impact_study,
@@ -41,6 +44,7 @@ from tests.registry.nouns_b.bodies import (
     results,
     training_run,
 )
+from tests.registry.proofs import Log, signed_record
 from tests.registry.record_builders import Desk, TurnableClock
 
 DST, HAC, SEC = person(Role.DST), person(Role.HAC), person(Role.SEC)
@@ -105,6 +109,22 @@ def test_changed_data_are_used_where_somebody_says_why(desk: Desk) -> None:
     assert move(desk, datasets.NOUN, "card", "D1", HAC).state == "in-use"
 
 
+def test_a_card_that_names_a_statement_which_is_not_its_nodes_is_not_used(desk: Desk) -> None:
+    put(desk, datasets.NOUN, "card", dataset_card(signed=logged(desk)), DST)
+    assert refused(desk, datasets.NOUN, "card", "D1", HAC) == [DataGuardError]
+
+
+@pytest.mark.parametrize("excluded", [0, None])
+def test_nothing_is_said_of_how_few_opt_outs_changed_the_data(
+    desk: Desk, excluded: int | None
+) -> None:
+    silent = dataset_card()["opt_out"] | {"excluded": excluded, "representativeness": None}
+    put(desk, datasets.NOUN, "card", dataset_card(opt_out=silent), DST)
+    assert move(desk, datasets.NOUN, "card", "D1", HAC).state == "in-use"
+    with pytest.raises(RecordShapeError, match="representativeness"):
+        put(desk, datasets.NOUN, "other", dataset_card(opt_out=silent | {"excluded": 10}), DST)
+
+
 def test_a_card_goes_from_draft_to_destroyed(desk: Desk) -> None:
     put(desk, datasets.NOUN, "card", dataset_card(), DST)
     move(desk, datasets.NOUN, "card", "D1", IRB_1)
@@ -120,7 +140,7 @@ def test_a_run_that_agrees_with_the_signed_version_is_verified(
     with_version: tuple[Desk, str],
 ) -> None:
     desk, entry = with_version
-    body = training_run(versions=[entry], outputs=[_weights(desk, entry)], attestation=logged(desk))
+    body = a_run(desk, entry)
     put(desk, training.NOUN, "cxr-2026.1", body, DEV)
     assert move(desk, training.NOUN, "cxr-2026.1", "R1", VAL_E).state == "verified"
     assert move(desk, training.NOUN, "cxr-2026.1", "R2", RAI_A).state == "disputed"
@@ -151,30 +171,82 @@ def test_a_run_that_says_otherwise_is_not_verified(
     with_version: tuple[Desk, str], field: str, changes: dict[str, Any]
 ) -> None:
     desk, entry = with_version
-    good = {"versions": [entry], "outputs": [_weights(desk, entry)], "attestation": logged(desk)}
-    put(desk, training.NOUN, "cxr-2026.1", training_run(**(good | changes)), DEV)
+    put(desk, training.NOUN, "cxr-2026.1", a_run(desk, entry, **changes), DEV)
     with pytest.raises(RunDisagreesError, match=field):
         move(desk, training.NOUN, "cxr-2026.1", "R1", VAL_E)
 
 
 def test_a_run_recorded_under_another_name_is_not_verified(with_version: tuple[Desk, str]) -> None:
     desk, entry = with_version
-    body = training_run(versions=[entry], outputs=[_weights(desk, entry)], attestation=logged(desk))
+    body = a_run(desk, entry)
     put(desk, training.NOUN, "cxr-2026.2", body, DEV)
     with pytest.raises(RunDisagreesError, match=r"cxr-2026\.2"):
         move(desk, training.NOUN, "cxr-2026.2", "R1", VAL_E)
 
 
-def _weights(desk: Desk, entry: str) -> str:
-    from federation.evidence.model_version import Record
+def a_run(desk: Desk, entry: str, **changes: Any) -> dict[str, Any]:
+    """Return a run's record, attested as it is, of a version; `changes` come before that."""
+    weights = signed_record(desk.records.store, entry).model.sha256
+    body = training_run(**({"versions": [entry], "outputs": [weights]} | changes))
+    attested = Log(desk.records.store, desk.signer, SITES).attested(body)
+    return body | {"attestation": changes.get("attestation", attested)}
 
-    with desk.records.store.reading() as transaction:
-        stored = transaction.models.get(entry)
-    assert stored is not None
-    return Record.from_json(stored.record.encode()).model.sha256
+
+OTHERWISE: list[dict[str, Any]] = [
+    {"plan": training_run()["plan"] | {"rounds": 4}},
+    {"plan": training_run()["plan"] | {"clip_norm": 9.0}},
+    {"started_at": "2026-08-20T00:00:00Z"},
+    {"privacy": [one | {"epsilon": 0.1} for one in training_run()["privacy"]]},
+    {"round_log": training_run()["round_log"][:2]},
+]
+
+
+@pytest.mark.parametrize("changes", OTHERWISE, ids=lambda one: next(iter(one)))
+def test_a_run_that_differs_from_what_the_centre_attested_is_not_verified(
+    with_version: tuple[Desk, str], changes: dict[str, Any]
+) -> None:
+    desk, entry = with_version
+    put(desk, training.NOUN, "cxr-2026.1", a_run(desk, entry) | changes, DEV)
+    with pytest.raises(RunDisagreesError, match="attested something else"):
+        move(desk, training.NOUN, "cxr-2026.1", "R1", VAL_E)
+
+
+def test_what_people_add_to_a_run_needs_no_new_attestation(with_version: tuple[Desk, str]) -> None:
+    desk, entry = with_version
+    added = {"hardware": "8 GPUs", "energy_kwh": 2.5, "application": "app-2"}
+    put(desk, training.NOUN, "cxr-2026.1", a_run(desk, entry) | added, DEV)
+    assert move(desk, training.NOUN, "cxr-2026.1", "R1", VAL_E).state == "verified"
+
+
+@pytest.mark.parametrize("wrong", ["another update", "another site's", "another round", "none"])
+def test_an_update_that_its_site_did_not_sign_holds_a_run_back(
+    with_version: tuple[Desk, str], wrong: str
+) -> None:
+    desk, entry = with_version
+    body = a_run(desk, entry)
+    log = Log(desk.records.store, desk.signer, SITES)
+    honest = log.updated
+    log.updated = {  # type: ignore[method-assign]
+        "another update": lambda site, run, number, update: honest(site, run, number, OTHER),
+        "another site's": lambda site, run, number, update: honest(SITES[0], run, number, update),
+        "another round": lambda site, run, number, update: honest(site, run, 1, update),
+        "none": lambda site, run, number, update: OTHER,
+    }[wrong]
+    put(desk, training.NOUN, "cxr-2026.1", body | {"attestation": log.attested(body)}, DEV)
+    with pytest.raises(PlatformError, match="not in the log as that site signed it"):
+        move(desk, training.NOUN, "cxr-2026.1", "R1", VAL_E)
 
 
 # evaluations
+
+
+EVALUATED_AT = ("yilan-4", "hualien-9")
+
+
+def attested(desk: Desk, **changes: Any) -> dict[str, Any]:
+    """Put into the log what each site of an evaluation signs of it."""
+    log = Log(desk.records.store, desk.signer, EVALUATED_AT)
+    return {"attestations": {site: log.evaluated(site, **changes) for site in EVALUATED_AT}}
 
 
 def planned(desk: Desk, **changes: Any) -> None:
@@ -184,22 +256,47 @@ def planned(desk: Desk, **changes: Any) -> None:
 
 def test_an_evaluation_is_planned_logged_run_and_judged(desk: Desk) -> None:
     planned(desk)
-    put(desk, evaluations.NOUN, "ev", evaluation() | results(attestation=logged(desk)), VAL_E)
+    put(desk, evaluations.NOUN, "ev", evaluation() | results() | attested(desk), VAL_E)
     assert move(desk, evaluations.NOUN, "ev", "E2", VAL_A).state == "judged"
 
 
-@pytest.mark.parametrize(("dimension", "free"), [("robustness", True), ("discrimination", False)])
-def test_only_what_the_policy_has_no_rule_for_is_judged_without_a_threshold(
-    desk: Desk, dimension: str, free: bool
-) -> None:
-    changes = {"dimension": dimension, "thresholds": []}
+def test_what_the_policy_has_no_rule_for_is_judged_without_a_threshold(desk: Desk) -> None:
+    changes: dict[str, Any] = {"dimension": "robustness", "thresholds": []}
     planned(desk, **changes)
-    done = evaluation(**changes) | results(passed=None, attestation=logged(desk))
+    done = evaluation(**changes) | results() | {"passed": None} | attested(desk)
     put(desk, evaluations.NOUN, "ev", done, VAL_E)
-    if free:
-        assert move(desk, evaluations.NOUN, "ev", "E2", VAL_A).state == "judged"
-    else:
-        assert refused(desk, evaluations.NOUN, "ev", "E2", VAL_A) == [EvaluationGuardError]
+    assert move(desk, evaluations.NOUN, "ev", "E2", VAL_A).state == "judged"
+
+
+def limit(metric: str, **ends: float) -> dict[str, Any]:
+    bound = "value" if metric == "ece" else "low" if "at_least" in ends else "high"
+    return {"metric": metric, "slice": "all", "bound": bound, **ends}
+
+
+SLOPE = [limit("slope", at_least=0.8), limit("slope", at_most=1.2)]
+
+
+@pytest.mark.parametrize(
+    ("dimension", "limits"),
+    [
+        ("discrimination", []),
+        ("discrimination", [limit("brier", at_least=0.0)]),
+        ("calibration", [limit("ece", at_most=0.5), *SLOPE]),
+        ("calibration", [limit("ece", at_most=0.05)]),
+        ("calibration", [limit("ece", at_most=0.05), limit("slope", at_least=0.8)]),
+    ],
+    ids=["no limit", "another metric", "a wider one", "a rule left out", "an end left out"],
+)
+def test_a_plan_with_limits_weaker_than_the_policys_is_not_logged(
+    desk: Desk, dimension: str, limits: list[dict[str, Any]]
+) -> None:
+    put(desk, evaluations.NOUN, "ev", evaluation(dimension, thresholds=limits), VAL_E)
+    assert set(refused(desk, evaluations.NOUN, "ev", "E1", VAL_A)) == {EvaluationGuardError}
+
+
+def test_a_plan_with_stricter_limits_is_logged(desk: Desk) -> None:
+    strict = [limit("ece", at_most=0.02), *SLOPE, limit("slope", at_least=0.9)]
+    planned(desk, dimension="calibration", thresholds=strict)
 
 
 def test_results_before_the_logged_protocol_hold_it_back_for_ever(desk: Desk) -> None:
@@ -223,7 +320,7 @@ def test_a_plan_changed_after_it_was_logged_holds_the_result_back(
     desk: Desk, changes: dict[str, Any]
 ) -> None:
     planned(desk)
-    done = evaluation(**changes) | results(attestation=logged(desk))
+    done = evaluation(**changes) | results() | attested(desk)
     put(desk, evaluations.NOUN, "ev", done, VAL_E)
     with pytest.raises(EvaluationGuardError, match=next(iter(changes))):
         move(desk, evaluations.NOUN, "ev", "E2", VAL_A)
@@ -239,6 +336,61 @@ def test_a_site_whose_statement_is_not_in_the_log_holds_it_back(desk: Desk) -> N
     planned(desk)
     put(desk, evaluations.NOUN, "ev", evaluation() | results(attestation=OTHER), VAL_E)
     assert len(refused(desk, evaluations.NOUN, "ev", "E2", VAL_A)) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"study": "another-study"}, {"part": DIGEST}, {"by": "yilan-4"}],
+    ids=["of another study", "of another part of a sum", "signed by another site"],
+)
+def test_what_a_site_signed_of_something_else_attests_no_evaluation(
+    desk: Desk, changes: dict[str, Any]
+) -> None:
+    planned(desk)
+    assert results()["statistics"]["hualien-9"] == OTHER
+    put(desk, evaluations.NOUN, "ev", evaluation() | results() | attested(desk, **changes), VAL_E)
+    held = refused(desk, evaluations.NOUN, "ev", "E2", VAL_A)
+    assert held == [EvaluationGuardError] * (1 if "by" in changes else 2)
+    put(desk, evaluations.NOUN, "ev", evaluation() | results() | attested(desk, part=OTHER), VAL_E)
+    assert move(desk, evaluations.NOUN, "ev", "E2", VAL_A).state == "judged"
+
+
+def test_a_planned_site_may_be_absent_beside_three_that_took_part(desk: Desk) -> None:
+    sites = ["yilan-4", "hualien-9", "taipei-2", "tainan-1"]
+    log = Log(desk.records.store, desk.signer, sites)
+    planned(desk, sites=sites)
+
+    def done(*absent: str) -> dict[str, Any]:
+        there = [site for site in sites if site not in absent]
+        given = {
+            "statistics": dict.fromkeys(there, OTHER),
+            "attestations": {site: log.evaluated(site, part=OTHER) for site in there},
+        }
+        return evaluation(sites=sites) | results() | given | {"absent": list(absent)}
+
+    put(desk, evaluations.NOUN, "ev", done("tainan-1", "taipei-2"), VAL_E)
+    with pytest.raises(EvaluationGuardError, match="fewer than three"):
+        move(desk, evaluations.NOUN, "ev", "E2", VAL_A)
+    put(desk, evaluations.NOUN, "ev", done("tainan-1") | {"absent": []}, VAL_E)
+    with pytest.raises(EvaluationGuardError, match="tainan-1"):
+        move(desk, evaluations.NOUN, "ev", "E2", VAL_A)
+    put(desk, evaluations.NOUN, "ev", done("tainan-1"), VAL_E)
+    assert move(desk, evaluations.NOUN, "ev", "E2", VAL_A).state == "judged"
+
+
+@pytest.mark.parametrize("absent", [["kinmen-1"], ["yilan-4"], ["taipei-2", "taipei-2"]])
+def test_only_a_planned_site_that_gave_nothing_is_absent(desk: Desk, absent: list[str]) -> None:
+    """One that was not planned, one that gave something, one named twice."""
+    sites = ["yilan-4", "hualien-9", "taipei-2"]
+    body = evaluation(sites=sites) | results() | {"absent": absent}
+    with pytest.raises(PlatformError):
+        put(desk, evaluations.NOUN, "ev", body, VAL_E)
+
+
+def test_any_statement_of_the_log_attests_no_evaluation(desk: Desk) -> None:
+    planned(desk)
+    put(desk, evaluations.NOUN, "ev", evaluation() | results(attestation=logged(desk)), VAL_E)
+    assert refused(desk, evaluations.NOUN, "ev", "E2", VAL_A) == [EvaluationGuardError] * 2
 
 
 def test_data_that_may_not_be_used_hold_the_plan_back(desk: Desk) -> None:
@@ -259,8 +411,10 @@ def test_the_guards_of_versions_read_evaluations_as_they_are_written_here(centre
     record = submit_card(desk.records, noun, card, author=DEV)
     put(desk, evaluations.NOUN, "ev", evaluation(entry=stored.entry), VAL_E)
     move(desk, evaluations.NOUN, "ev", "E1", VAL_A)
-    done = evaluation(entry=stored.entry) | results(attestation=logged(desk))
-    put(desk, evaluations.NOUN, "ev", done, VAL_E)
+    plan = evaluation(entry=stored.entry)
+    log = Log(desk.records.store, desk.signer, ("yilan-4", "hualien-9"))
+    proof = log.proven(signed_record(desk.records.store, stored.entry), plan)
+    put(desk, evaluations.NOUN, "ev", plan | results() | proof, VAL_E)
     with desk.records.store.reading() as transaction:
         (open_,) = noun.evidence(transaction, record).evaluations  # type: ignore[attr-defined]
     assert not open_.has_results, "nobody judged it yet"
@@ -274,7 +428,7 @@ def test_the_guards_of_versions_read_evaluations_as_they_are_written_here(centre
 
 def test_a_missed_threshold_needs_its_acceptance_by_the_reviewer_too(desk: Desk) -> None:
     planned(desk)
-    missed = evaluation() | results(passed=False, attestation=logged(desk))
+    missed = evaluation() | results(passed=False) | attested(desk)
     put(desk, evaluations.NOUN, "ev", missed, VAL_E)
     assert refused(desk, evaluations.NOUN, "ev", "E2", VAL_A) == [EvaluationGuardError]
     assert refused(desk, evaluations.NOUN, "ev", "E3", VAL_A) == [EvaluationGuardError]
@@ -284,10 +438,10 @@ def test_a_missed_threshold_needs_its_acceptance_by_the_reviewer_too(desk: Desk)
 
 
 def test_a_result_without_a_logged_protocol_is_never_judged(desk: Desk) -> None:
-    from tests.registry.nouns_b.test_every_noun import starting_in
+    from tests.registry.nouns_b.bodies import starting_in
 
     there = starting_in(evaluations.NOUN, evaluations.noun.EvaluationState.LOGGED)
-    put(desk, there, "ev", evaluation() | results(attestation=logged(desk)), VAL_E)
+    put(desk, there, "ev", evaluation() | results() | attested(desk), VAL_E)
     with pytest.raises(EvaluationGuardError, match="logged first"):
         move(desk, there, "ev", "E2", VAL_A)
 
@@ -388,42 +542,55 @@ def licensed(desk: Desk, entry: str = ENTRY, state: str = "licensed") -> None:
     """A dossier and a reported study, put straight into their last states."""
     from registry.certification.noun import NOUN, DossierState
     from registry.impact.noun import StudyState
-    from tests.registry.nouns_b.bodies import dossier
-    from tests.registry.nouns_b.test_every_noun import starting_in
+    from tests.registry.nouns_b.bodies import dossier, starting_in
 
-    put(desk, starting_in(NOUN, DossierState(state)), "dossier-1", dossier(entry=entry), DEV)
+    put(
+        desk,
+        starting_in(NOUN, DossierState(state)),
+        "dossier-1",
+        dossier(entry=entry, licence=LICENSED),
+        DEV,
+    )
     there = starting_in(impact.NOUN, StudyState.REPORTED)
     put(desk, there, "study-1", impact_study(), IMP_P)
     put(desk, there, "study-2", impact_study(entry=OTHER_ENTRY), IMP_P)
 
 
 def paid(desk: Desk, **changes: Any) -> None:
-    put(desk, reimbursement.NOUN, "pay", payment(**changes), DEV)
+    put(desk, reimbursement.NOUN, "pay", payment(**changes), WRITER)
 
 
 def at_hta(desk: Desk, **changes: Any) -> None:
+    """An application on which the insurer wrote its terms."""
     licensed(desk)
-    paid(desk, **changes)
+    put(desk, reimbursement.NOUN, "pay", application(), DEV)
     move(desk, reimbursement.NOUN, "pay", "P1", DEV)
+    paid(desk, **changes)
 
 
+def again(desk: Desk, number: str = "HTR 117-1", **changes: Any) -> None:
+    """The insurer's reassessment, with what else is in the record."""
+    report = {"report": DIGEST, "date": "2028-08-01", "reference": number}
+    paid(desk, reassessment=report, **changes)
+
+
+WRITER = person(Role.NHI_S, "writer")
 EVIDENCE = [
     {"topic": topic, "study": "study-1"} for topic in ("quality", "efficiency", "staff-burden")
 ]
-AGAIN = {"reassessment": {"report": DIGEST, "date": "2028-08-01", "reference": "HTR 117-1"}}
 
 
 def test_a_payment_is_provisional_for_two_years_and_then_listed(desk: Desk) -> None:
     at_hta(desk)
     move(desk, reimbursement.NOUN, "pay", "P2", NHI_S, NHI_C)
     move(desk, reimbursement.NOUN, "pay", "P3", NHI_S)
-    put(desk, reimbursement.NOUN, "pay", payment(evidence=EVIDENCE, **AGAIN), DEV)
+    again(desk, evidence=EVIDENCE)
     assert move(desk, reimbursement.NOUN, "pay", "P4", NHI_S, NHI_C).state == "listed"
     assert move(desk, reimbursement.NOUN, "pay", "P7", NHI_S).state == "htr"
-    limited = payment(evidence=EVIDENCE, restriction=BOTH, **AGAIN)
-    put(desk, reimbursement.NOUN, "pay", limited, DEV)
+    again(desk, "HTR 118-1", evidence=EVIDENCE, restriction=BOTH)
     assert move(desk, reimbursement.NOUN, "pay", "P5", NHI_S, NHI_C).state == "restricted"
     move(desk, reimbursement.NOUN, "pay", "P7", NHI_S)
+    again(desk, "HTR 119-1", evidence=EVIDENCE, restriction=BOTH)
     assert move(desk, reimbursement.NOUN, "pay", "P6", NHI_S, NHI_C).state == "exited"
     audit_log(desk.records.store, key=desk.signer.public_key)
 
@@ -433,7 +600,7 @@ def test_nothing_is_asked_for_without_this_versions_licence(
     desk: Desk, entry: str, state: str
 ) -> None:
     licensed(desk, entry, state)
-    paid(desk)
+    put(desk, reimbursement.NOUN, "pay", application(), DEV)
     assert refused(desk, reimbursement.NOUN, "pay", "P1", DEV) == [PaymentGuardError]
 
 
@@ -463,21 +630,17 @@ def test_nothing_is_listed_without_quality_efficiency_and_burden(
     at_hta(desk)
     move(desk, reimbursement.NOUN, "pay", "P2", NHI_S, NHI_C)
     move(desk, reimbursement.NOUN, "pay", "P3", NHI_S)
-    put(desk, reimbursement.NOUN, "pay", payment(evidence=evidence, **AGAIN), DEV)
+    again(desk, evidence=evidence)
     kinds = refused(desk, reimbursement.NOUN, "pay", "P4", NHI_S)
     assert kinds == [PaymentGuardError] * missing
 
 
 def test_the_insurer_writes_the_terms_and_no_other_house_does(desk: Desk) -> None:
-    licensed(desk)
-    paid(desk, tariff=None, start=None, end=None)
-    move(desk, reimbursement.NOUN, "pay", "P1", DEV)
-    put(desk, reimbursement.NOUN, "pay", payment(), NHI_S)
-    staff = person(Role.NHI_S, "another")
-    assert move(desk, reimbursement.NOUN, "pay", "P2", staff, NHI_C).state == "provisional"
-    put(desk, reimbursement.NOUN, "other", payment(), DEV)
+    at_hta(desk)
+    assert move(desk, reimbursement.NOUN, "pay", "P2", NHI_S, NHI_C).state == "provisional"
+    put(desk, reimbursement.NOUN, "other", application(), DEV)
     stranger = replace(person(Role.DEV, "stranger"), organisation="Other Works")
-    put(desk, reimbursement.NOUN, "other", payment(), stranger)
+    put(desk, reimbursement.NOUN, "other", application(), stranger)
     assert refused(desk, reimbursement.NOUN, "other", "P1", DEV) == [PaymentGuardError]
 
 

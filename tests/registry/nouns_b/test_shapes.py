@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from federation.errors.registry import RecordShapeError
+from federation.errors.moves import RecordShapeError
 from registry.evaluations.evaluation import PRINCIPLE_OF, Dimension, Principle
 from registry.models.version_card import MAY_BE_PLANNED, ChangePart
 from registry.nouns import EVIDENCE

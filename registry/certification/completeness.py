@@ -65,6 +65,15 @@ UNKNOWN_ITEM = ItemFacts(as_recorded=False, of_version=False)
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """A record of the version, whether or not the dossier names it."""
+
+    noun: str
+    record: str
+    facts: ItemFacts
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """What is missing for a requirement, and what to do next."""
 
@@ -134,6 +143,7 @@ def completeness(
     *,
     trained_at: Iterable[str],
     now: datetime,
+    recorded: Sequence[Recorded] = (),
 ) -> Completeness:
     """Return how a dossier stands.
 
@@ -143,8 +153,10 @@ def completeness(
         By the id of each item.
     trained_at
         The sites that trained the version.
+    recorded
+        Records of the version: by themselves they meet nothing, but say what is near.
     """
-    desk = _Desk(pack, dossier, facts, frozenset(trained_at), now)
+    desk = _Desk(pack, dossier, facts, frozenset(trained_at), now, tuple(recorded))
     return Completeness(pack, tuple(desk.find(one) for one in pack.requirements))
 
 
@@ -172,6 +184,7 @@ class _Desk:
     facts: Mapping[str, ItemFacts]
     trained_at: frozenset[str]
     now: datetime
+    recorded: tuple[Recorded, ...] = ()
 
     def find(self, requirement: Requirement) -> Finding:
         if not requirement.applies(self.dossier.device.model_dump(mode="json")):
@@ -209,7 +222,30 @@ class _Desk:
             return
         status = next((one for one in judged.values() if one is not Status.MET), Status.MISSING)
         what = _wanted(need)
+        near = self._near(need) if status is Status.MISSING and not good else None
+        if near is not None:
+            yield self._gap_beside(requirement, near, what)
+            return
         yield Gap(requirement.id, status, _filled(_WHY[status], what), _filled(_NEXT[status], what))
+
+    def _near(self, need: Need) -> Recorded | None:
+        """Return a record that would answer a need if it counted, or were named."""
+        gone = self.pack.counts_never.states
+        there = [one for one in self.recorded if one.facts.state not in gone]
+        fitting = [one for one in there if self._is(one.noun, one.facts, need)]
+        counting = [one for one in fitting if self.pack.counts(one.noun, one.facts.state)]
+        return next(iter([*counting, *fitting]), None)
+
+    def _gap_beside(self, requirement: Requirement, near: Recorded, what: Text) -> Gap:
+        counts = self.pack.counts(near.noun, near.facts.state)
+        status = Status.MISSING if counts else Status.NOT_IN_FORCE
+        why, next_step = (_NOT_NAMED, _NAME_IT) if counts else (_UNSETTLED, _SETTLE_IT)
+        return Gap(
+            requirement.id,
+            status,
+            _filled(why, what, record=near.record, state=near.facts.state),
+            _filled(next_step, what, record=near.record, state=near.facts.state),
+        )
 
     def _status(self, item: Item) -> Status:
         facts = self.facts.get(item.id, UNKNOWN_ITEM)
@@ -224,12 +260,14 @@ class _Desk:
 
     def _fits(self, item: Item, need: Need) -> bool:
         """Say whether an item is of the kind that is needed, whatever else holds of it."""
-        if item.noun not in need.any_of:
+        return self._is(item.noun, self.facts.get(item.id, UNKNOWN_ITEM), need)
+
+    def _is(self, noun: str, facts: ItemFacts, need: Need) -> bool:
+        if noun not in need.any_of:
             return False
-        facts = self.facts.get(item.id, UNKNOWN_ITEM)
         if not facts.as_recorded:
             return True  # what it is cannot be known: said as such, not as missing
-        match item.noun:
+        match noun:
             case "evaluation":
                 wanted = {one.value for one in need.dimensions}
                 return (not wanted or facts.dimension in wanted) and (
@@ -299,6 +337,20 @@ _NEXT: dict[Status, Text] = {
         zh="請重新由登錄系統取得{what}的版本、摘要、簽署者與紀錄位置。",
     ),
 }
+_UNSETTLED = Text(
+    en="{what} is recorded as {record}, but its state ({state}) does not count",
+    zh="{what}已登錄為 {record},但目前的狀態({state})不予採計",
+)
+_SETTLE_IT = Text(
+    en="See what {record} shows and have it settled by the people who may, then name it; "
+    "or record another one.",
+    zh="請查看 {record} 的內容,由有權人員完成判定後再列為證據;或另行登錄一筆。",
+)
+_NOT_NAMED = Text(
+    en="{what} is recorded as {record}, but the dossier does not name it for this",
+    zh="{what}已登錄為 {record},但此項要求未列為證據",
+)
+_NAME_IT = Text(en="Name {record} as evidence for it.", zh="請將 {record} 列為此項的證據。")
 
 
 def _wanted(need: Need) -> Text:
@@ -351,9 +403,10 @@ def _dimensions(need: Need) -> Text:
     )
 
 
-def _filled(sentence: Text, what: Text) -> Text:
+def _filled(sentence: Text, what: Text, **beside: str) -> Text:
     return Text(
-        en=sentence.say(Language.EN, what=what), zh=sentence.say(Language.ZH_HANT_TW, what=what)
+        en=sentence.say(Language.EN, what=what, **beside),
+        zh=sentence.say(Language.ZH_HANT_TW, what=what, **beside),
     )
 
 

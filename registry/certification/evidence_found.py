@@ -5,8 +5,8 @@ cards of the data it was trained or evaluated on; and what is linked with one of
 with no other version (an incident of its deployment, the application of its data).
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from federation.errors.evidence_nouns import RulePackError
@@ -19,6 +19,7 @@ from registry.certification.completeness import (
     Completeness,
     ItemFacts,
     Judged,
+    Recorded,
     completeness,
     judged_items,
 )
@@ -49,11 +50,19 @@ class DossierEvidence:
     facts: Mapping[str, ItemFacts] = field(default_factory=dict)
     trained_at: frozenset[str] = frozenset()
     history: tuple[StoredRecord, ...] = ()
+    recorded: tuple[Recorded, ...] = ()
 
     def at(self, now: datetime) -> Completeness:
         """Return how the dossier stands at a time; raises `RulePackError` as `_pack`."""
         pack = self._pack()
-        return completeness(pack, self.dossier, self.facts, trained_at=self.trained_at, now=now)
+        return completeness(
+            pack,
+            self.dossier,
+            self.facts,
+            trained_at=self.trained_at,
+            now=now,
+            recorded=self.recorded,
+        )
 
     def judged(self, now: datetime) -> dict[str, Judged]:
         """Return every item by its id; raises `RulePackError` as `_pack`."""
@@ -97,7 +106,15 @@ def collect(transaction: Transaction, record: StoredRecord) -> DossierEvidence:
         {item.id: _facts(transaction, item, dossier, version) for item in dossier.items},
         version.trained_at,
         tuple(transaction.records.history(record.noun, record.id)),
+        tuple(_recorded(transaction, version)),
     )
+
+
+def _recorded(transaction: Transaction, version: _Version) -> Iterator[Recorded]:
+    for noun, id in sorted(version.own):
+        head = transaction.records.head(noun, id)
+        if head is not None:
+            yield Recorded(noun, id, _known(transaction, head, head.state, version))
 
 
 def belonging(transaction: Transaction, entry: str) -> list[Key]:
@@ -158,11 +175,20 @@ def _facts(transaction: Transaction, item: Item, dossier: Dossier, version: _Ver
         return ItemFacts(as_recorded=False, of_version=False)
     said = (item.sha256, item.signer, item.signed_at, item.log_index)
     kept = (record.digest, record.author.person, record.at, record.log_index)
+    return replace(
+        _known(transaction, record, head.state, version),
+        as_recorded=said == kept and head.digest == record.digest,
+    )
+
+
+def _known(
+    transaction: Transaction, record: StoredRecord, state: str, version: _Version
+) -> ItemFacts:
     body = record.body
     return ItemFacts(
-        as_recorded=said == kept and head.digest == record.digest,
-        of_version=(item.noun, item.record) in version.own,
-        state=head.state,
+        as_recorded=True,
+        of_version=_key(record) in version.own,
+        state=state,
         valid_until=_text(body, "valid_until"),
         dimension=_text(body, "dimension"),
         sites=_sites(body),

@@ -7,7 +7,6 @@ A pack says what is asked, where it comes from, when it applies, and which recor
 register show it. What it does not know (a section number) is empty, never guessed.
 """
 
-import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
@@ -15,6 +14,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from federation.domain.toml_text import parse_toml
 from federation.errors.evidence_nouns import RulePackError
 from federation.evidence.canonical import canonical, digest_of
 from federation.evidence.model_version import Bilingual, Line
@@ -187,10 +187,10 @@ def pack_named(name: str, version: str) -> RulePack:
 def read_pack(content: str, *, name: str) -> RulePack:
     """Return the pack in a TOML file; raises `RulePackError` with everything that is wrong."""
     try:
-        raw = tomllib.loads(content)
+        raw = parse_toml(content.encode())
         return RulePack.model_validate_json(canonical(raw))
     except ValidationError as error:
         why = listed(error)
         raise RulePackError(pack=name, why=why) from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise RulePackError(pack=name, why="not TOML") from error

@@ -281,8 +281,31 @@ def test_an_empty_dossier_says_of_every_requirement_what_to_do(certified: Certif
     open_ = [one for one in found.findings if one.status is Status.MISSING]
     assert len(open_) == 28 and len(found.open_musts) == 27
     for gap in found.gaps:
-        assert gap.next_step.en.startswith("Record ") and "登錄" in gap.next_step.zh
+        assert gap.next_step.en.startswith(("Name ", "Record ")) and "列為" in gap.next_step.zh
     assert json.dumps(found.as_json(), ensure_ascii=False)
+
+
+def test_what_is_recorded_but_not_named_is_told_by_its_id(certified: Certified) -> None:
+    desk, entry = certified
+    body = named(desk, entry)
+    others = [one for one in body["answers"] if one["requirement"] != "TFDA-AI-12"]
+    (gap,) = judged(desk, body | {"answers": others}).gaps
+    assert gap.status is Status.MISSING
+    assert gap.next_step.en == "Name ev-calibration as evidence for it."
+    assert "ev-calibration" in gap.next_step.zh
+
+
+def test_what_is_recorded_but_does_not_count_yet_is_told_with_its_state(
+    certified: Certified,
+) -> None:
+    desk, entry = certified
+    plan = evaluation("explainability", entry=entry)
+    put(desk, evaluations.NOUN, "ev-maps", plan, VAL_E)
+    body = named(desk, entry)
+    shown = body | {"device": body["device"] | {"shows_heat_map": True}}
+    (gap,) = judged(desk, shown).gaps
+    assert (gap.requirement, gap.status) == ("TFDA-AI-19", Status.NOT_IN_FORCE)
+    assert "ev-maps" in gap.why.en and "planned" in gap.why.en and "ev-maps" in gap.next_step.zh
 
 
 def test_each_need_of_each_requirement_is_missed_by_name(certified: Certified) -> None:

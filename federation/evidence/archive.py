@@ -11,7 +11,7 @@ import hashlib
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, KeysView, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,9 +102,9 @@ class Archive:
         self._file, self._members = file, members
 
     @property
-    def names(self) -> list[str]:
-        """Return the members' names, in order."""
-        return list(self._members)
+    def names(self) -> KeysView[str]:
+        """Return the members' names, in order; to look one up takes no longer among many."""
+        return self._members.keys()
 
     def size(self, name: str) -> int:
         """Return how many bytes a member has."""

@@ -10,6 +10,7 @@ The private key never leaves the machine: the register gets a claim of it, and o
 statement for each move (`registry.records.statements.SignOff`), which a bundle holds.
 """
 
+import re
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,12 +25,15 @@ from federation.domain.ids import Sha256
 from federation.errors.registry import RegistryAnswerError
 from federation.errors.signed import NotCanonicalError
 from federation.evidence.canonical import canonical, digest_of, parse
+from federation.evidence.characters import unseen_in
 from federation.evidence.person_key import claim_key
 from federation.evidence.signing import Signer
 from federation.operations.register_enrolment import error_of
 
 _TIMEOUT_S = 30.0
 _MAX_BYTES = 4 * 2**20
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,79}")
+"""A state or role: it goes to the person's terminal, so a register can write nothing else there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,8 @@ class SigningDesk:
         Raises
         ------
         RegistryAnswerError
-            If the answer is another record, or its content has another digest.
+            If the answer is another record, its content has another digest, or it holds
+            characters that change what is seen of it.
         """
         path = f"/v1/{_path_of(noun)}/{quote(id, safe='')}"
         match self._ask("GET", path):
@@ -130,6 +135,8 @@ class SigningDesk:
                 "body": dict(body),
                 **_rest,
             } if (named, shown) == (noun, id) and digest_of(body) == digest:
+                if unseen_in(body) or not _WORD.fullmatch(state):
+                    raise self._unusable("characters that are not seen")
                 return ShownRecord(path, noun, id, revision, Sha256(digest), state, body)
         raise self._unusable("another record, or its digest does not fit")
 
@@ -154,8 +161,10 @@ class SigningDesk:
         headers = {"if-match": f'"{record.revision}"', "x-role": role}
         asked = {"move": move, "reason": reason, "signature": signature}
         match self._ask("POST", f"{record.path}/moves", headers, **asked):
-            case {"record": dict(after), "missing": list(missing)}:
-                return {"record": after, "missing": missing}
+            case {"record": {"state": str(state), **after}, "missing": list(missing)} if (
+                _WORD.fullmatch(state) and all(_are_roles(seat) for seat in missing)
+            ):
+                return {"record": {**after, "state": state}, "missing": missing}
         raise self._unusable("not a move")
 
     def _ask(
@@ -164,16 +173,33 @@ class SigningDesk:
         content = canonical(body) if body else None
         sent = {"content-type": "application/json"} | (headers or {})
         try:
-            answer = self._http.request(method, path, content=content, headers=sent)
-            found = parse(answer.content[:_MAX_BYTES]) if answer.content else None
+            with self._http.stream(method, path, content=content, headers=sent) as answer:
+                came = self._read(answer)
+            found = parse(came) if came else None
         except (httpx.HTTPError, NotCanonicalError) as error:
             raise self._unusable(type(error).__name__) from error
         if answer.is_success:
             return found
         raise error_of(found) or self._unusable(f"status {answer.status_code}")
 
+    def _read(self, answer: httpx.Response) -> bytes:
+        """Return an answer's content; stops where it is more than any record."""
+        came = bytearray()
+        for piece in answer.iter_bytes():
+            came += piece
+            if len(came) > _MAX_BYTES:
+                raise self._unusable("it is too large")
+        return bytes(came)
+
     def _unusable(self, why: str) -> RegistryAnswerError:
         return RegistryAnswerError(address=str(self._http.base_url), why=why)
+
+
+def _are_roles(seat: object) -> bool:
+    """Say whether the roles of a seat are what the register calls roles."""
+    return isinstance(seat, list) and all(
+        isinstance(role, str) and _WORD.fullmatch(role) for role in seat
+    )
 
 
 def _moment() -> str:

@@ -10,10 +10,12 @@ say until when each counted.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from federation.domain.ids import Sha256
 from federation.errors import PlatformError
 from federation.errors.upkeep import KeyClaimRefusedError
+from federation.evidence.canonical import parse
 from federation.evidence.person_key import Claim, verify_claim
 from federation.evidence.verification import PublicKey
 from federation.wording import Text
@@ -34,6 +36,7 @@ _TIME = Text(
 _KNOWN = Text(en="the key was added before", zh="該金鑰先前已登錄")
 _MANY = Text(en="the account has 5 keys in use already", zh="此帳號已有 5 把使用中的金鑰")
 _DAYS = Text(en="its days are not 1 to 731", zh="期限不在 1 至 731 天之間")
+_NOT_ACTIVE = Text(en="the account was shut or is not enrolled", zh="帳號已停用或尚未完成啟用")
 _PROGRAM = Text(en="a program signs nothing of its own", zh="程式帳號不得自行簽署")
 
 
@@ -83,9 +86,10 @@ class SignatureKeys:
         """Let a key of an account sign nothing more; one that is not there is no error."""
 
         def work(books: Books) -> None:
+            at = _not_before_the_last_event(books, self.desk.now())
             for item in books.items.of(SignatureKeyItem, account.casefold()):
                 if item.digest == digest and item.revoked is None:
-                    books.items.put(item.model_copy(update={"revoked": self.desk.now()}))
+                    books.items.put(item.model_copy(update={"revoked": at}))
                     deed = AccountDeed.SIGNATURE_KEY_REVOKED
                     self.desk.note(books, deed, by=by, about=account, key=digest)
 
@@ -116,6 +120,7 @@ class SignatureKeys:
         for why, refused in (
             (_ANOTHER, (claim.person, claim.register) != (owner.name, self.register)),
             (_PROGRAM, owner.kind is not Kind.PERSON),
+            (_NOT_ACTIVE, not owner.is_active),
             (_TIME, not _is_about(claim.at, now)),
             (_KNOWN, books.items.get(SignatureKeyItem, claim.key.keyid.hex) is not None),
             (_MANY, len(in_use) >= MAX_KEYS),
@@ -126,9 +131,22 @@ class SignatureKeys:
 
 def revoke_all(books: Books, account: Account, *, at: datetime) -> None:
     """Let no key of an account sign anything more; its event says so with what it ends."""
+    at = _not_before_the_last_event(books, at)
     for item in books.items.of(SignatureKeyItem, account.key):
         if item.revoked is None:
             books.items.put(item.model_copy(update={"revoked": at}))
+
+
+def _not_before_the_last_event(books: Books, now: datetime) -> datetime:
+    """Return the present time, or that of the last event where the clock was set back since.
+
+    What a key signed is in the trail before its revocation, so it stays before it in time too.
+    """
+    last = books.audit.last()
+    if last is None:
+        return now
+    event: Any = parse(last.content)
+    return max(now, datetime.fromisoformat(event["at"]))
 
 
 def _claim(envelope: str) -> Claim:

@@ -10,7 +10,6 @@ which makes a deadline too early where there are holidays: what acts by itself m
 `covers` first.
 """
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -18,8 +17,9 @@ from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from federation.domain.toml_text import parse_toml
 from federation.errors.core import FileMissingError, InvalidValueError
 
 TAIPEI = ZoneInfo("Asia/Taipei")
@@ -128,9 +128,9 @@ def day_in_taipei(moment: datetime) -> date:
 
 def _years(content: bytes) -> dict[int, _Year]:
     try:
-        raw = tomllib.loads(content.decode("utf-8"))
+        raw = parse_toml(content)
         years = {int(name): _Year.model_validate(given) for name, given in raw.items()}
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError, ValueError) as error:
+    except ValueError as error:
         raise _wrong() from error
     for name, year in years.items():
         if any(day.year != name for day in (*year.holidays, *year.made_up)):

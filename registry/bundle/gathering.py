@@ -250,8 +250,16 @@ def _people(given: Iterable[Signed], people: PersonKeys) -> Iterator[CertifiedKe
                 since, until = (
                     time.replace(microsecond=0) for time in (key.valid_from, key.valid_until)
                 )
-                revoked = key.revoked_at and key.revoked_at.replace(microsecond=0)
+                revoked = key.revoked_at and _after(key.revoked_at)
                 yield CertifiedKey(key.key, KeyOwner(person=key.person), since, until, revoked)
+
+
+def _after(at: datetime) -> datetime:
+    """Return the second after a person revoked their key: what it signed in that second counts.
+
+    Times here are whole seconds, and the register takes no signature of a revoked key.
+    """
+    return at.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _checkpoint(log: EvidenceLog, size: int, entry: str) -> str:

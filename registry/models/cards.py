@@ -10,10 +10,10 @@
 """
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from federation.domain.toml_text import parse_toml
 from federation.errors import PlatformError
 from federation.errors.moves import RecordShapeError
 from federation.errors.registry import CardFileError
@@ -196,13 +196,8 @@ def _parsed(content: bytes, name: str) -> dict[str, object]:
         if text.lstrip().startswith("{"):
             value = parse(text)
             return value if isinstance(value, dict) else {}
-        return tomllib.loads(text)
-    except (
-        UnicodeDecodeError,
-        tomllib.TOMLDecodeError,
-        NotCanonicalError,
-        RecursionError,
-    ) as error:
+        return parse_toml(content)
+    except (ValueError, RecursionError, NotCanonicalError) as error:
         raise CardFileError(name=name, why=_UNREADABLE) from error
 
 

@@ -48,11 +48,6 @@ Hides = Callable[[Collection[str]], frozenset[str]]
 """Returns those of some versions that a reader may not know of."""
 
 
-def hides_nothing(_entries: Collection[str]) -> frozenset[str]:
-    """Hide no version: whoever sees the record sees all of it."""
-    return frozenset()
-
-
 def no_documents(_digest: str) -> bytes | None:
     """Return nothing: no documents are kept."""
     return None
@@ -116,7 +111,7 @@ class ReportReading:
             (record,) = self.reading.verified(transaction, [record])
         return self.of(record, hides=self._hides)
 
-    def of(self, record: StoredRecord, *, hides: Hides = hides_nothing) -> Made:
+    def of(self, record: StoredRecord, *, hides: Hides) -> Made:
         """Return the report of a verified evaluation or study, without what `hides` says."""
         if record.noun == evaluations.NAME:
             return self._evaluation(record, hides)

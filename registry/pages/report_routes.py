@@ -7,7 +7,7 @@ Drawing takes seconds, so what was drawn is kept, and one thing is drawn at a ti
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Annotated, Generic, TypeVar
@@ -24,6 +24,7 @@ from registry.certification.dossier import NAME as DOSSIER
 from registry.certification.service import completeness_of
 from registry.evaluations.evaluation import NAME as EVALUATION
 from registry.impact.study import NAME as STUDY
+from registry.models.version_card import NAME as VERSION
 from registry.pages.desk import Desk
 from registry.pages.language import language_of
 from registry.pages.rendering import HEADERS, Chrome, chrome_of, page
@@ -109,10 +110,7 @@ def _add_public(router: APIRouter, base: str, press: _Press, make: Make) -> None
 
     @router.get(path + "/report.json")
     def data(id: Id) -> Response:
-        made = make(id)
-        if not made.is_whole:
-            raise ReportMissingError(id=repr(id[:60]))
-        return _file(made.content, "json")
+        return _data(make(id), id)
 
     @router.get(path + "/figures/{file}")
     def figure(request: Request, id: Id, file: File) -> Response:
@@ -132,7 +130,7 @@ def _add_private(router: APIRouter, desk: Desk, press: _Press) -> None:
 
     @router.get(_PRIVATE + "/report.json")
     def data(request: Request, noun: Name, id: Id) -> Response:
-        return _file(_seen(desk, request, noun, id).content, "json")
+        return _data(_seen(desk, request, noun, id), id)
 
     @router.get(_PRIVATE + "/figures/{file}")
     def figure(request: Request, noun: Name, id: Id, file: File) -> Response:
@@ -152,7 +150,12 @@ def _seen(desk: Desk, request: Request, noun: str, id: str) -> Made:
         (record,) = desk.reading.verified(transaction, [seen])
     if noun == DOSSIER:
         return of_dossier(record, completeness_of(desk.records, id))
-    return desk.reports.of(record)
+    return desk.reports.of(record, hides=lambda entries: _untold(desk, entries))
+
+
+def _untold(desk: Desk, entries: Collection[str]) -> frozenset[str]:
+    """Return those of some versions that whoever asks may not know of."""
+    return frozenset(entry for entry in entries if not desk.records.tells(VERSION, entry))
 
 
 def _page(request: Request, chrome: Chrome, press: _Press, made: Made, base: str) -> Response:
@@ -172,6 +175,13 @@ def _page(request: Request, chrome: Chrome, press: _Press, made: Made, base: str
         base=base,
         has_data=made.is_whole,
     )
+
+
+def _data(made: Made, id: str) -> Response:
+    """Return what a report was made from, unless it tells what the reader may not know of."""
+    if not made.is_whole:
+        raise ReportMissingError(id=repr(id[:60]))
+    return _file(made.content, "json")
 
 
 def _pdf(press: _Press, made: Made, language: Language, id: str) -> Response:

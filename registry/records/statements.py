@@ -54,10 +54,9 @@ class PersonKey:
     valid_until: datetime
     revoked_at: datetime | None = None
 
-    def is_valid(self, at: datetime) -> bool:
-        """Say whether it counted at a time: a later revocation undoes nothing."""
-        revoked = self.revoked_at is not None and self.revoked_at <= at
-        return self.valid_from <= at < self.valid_until and not revoked
+    def is_valid(self, now: datetime) -> bool:
+        """Say whether it may sign; once revoked it never does, also where a clock was set back."""
+        return self.revoked_at is None and self.valid_from <= now < self.valid_until
 
 
 PersonKeys = Callable[[str], Iterable[PersonKey]]

@@ -1,5 +1,6 @@
 """Records of any noun, on both databases: immutable, signed, logged, audited, or not there."""
 
+import dataclasses
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -391,8 +392,18 @@ def test_a_key_that_may_not_sign_now_is_refused(small: Desk, changes: dict[str, 
 
 def test_a_key_revoked_later_undoes_nothing(small: Desk) -> None:
     small.records.put(LAMP, "l-1", RED, author=DEV)
-    signer = small.key_of(HAC, revoked_at=NOW.replace(day=2))
+    signer = small.key_of(HAC)
     assert break_it(small, sign_off(the_sign_off(small, HAC), signer)) == HAC
+    (key,) = small.people[HAC.person]
+    small.people[HAC.person] = [dataclasses.replace(key, revoked_at=NOW.replace(day=2))]
+    audit_log(small.records.store, key=small.signer.public_key)
+
+
+def test_a_revoked_key_signs_nothing_also_where_the_clock_was_set_back(small: Desk) -> None:
+    small.records.put(LAMP, "l-1", RED, author=DEV)
+    signer = small.key_of(HAC, revoked_at=NOW.replace(day=2))
+    with pytest.raises(PersonKeyError):
+        break_it(small, sign_off(the_sign_off(small, HAC), signer))
 
 
 def test_somebody_elses_key_and_a_forged_signature_are_refused(small: Desk) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from federation.errors.moves import PersonKeyError, StaleRecordError
 from federation.errors.registry import RegistryAnswerError
 from federation.errors.signed import LogTamperedError
 from federation.errors.upkeep import KeyClaimRefusedError
-from federation.evidence.canonical import canonical
+from federation.evidence.canonical import canonical, digest_of
 from federation.evidence.members import CHAIN, REVOKED
 from federation.evidence.person_key import claim_key, verify_claim
 from federation.evidence.signing import Signer
@@ -198,6 +198,40 @@ def test_a_revoked_key_signs_nothing_more_and_what_it_signed_stays_good(
     served.audit()
 
 
+def test_what_was_signed_in_the_second_of_the_revocation_stays_good(
+    served: Served, tmp_path: Path
+) -> None:
+    signer = new_signer()
+    served.add(signer)
+    sign(served, signer)
+    served.house.accounts.signature_keys.revoke("hal", signer.keyid.hex, by="hal")
+    assert verdict(served.export(tmp_path / "bundle.zip")).verified
+    served.audit()
+
+
+def test_a_clock_set_back_gives_a_revoked_key_nothing_and_takes_nothing_from_it(
+    served: Served, tmp_path: Path
+) -> None:
+    signer, again = new_signer(), new_signer()
+    served.add(signer)
+    served.add(again)
+    sign(served, signer)
+    keys = served.house.accounts.signature_keys
+    served.house.clock.turn(seconds=-600)
+    for one in (signer, again):
+        keys.revoke("hal", one.keyid.hex, by="hal")
+    assert verdict(served.export(tmp_path / "bundle.zip")).verified
+    assert not any(one.is_valid(served.house.clock.now) for one in keys.of_person("hal"))
+
+
+def test_an_account_that_is_shut_or_not_enrolled_gets_no_key(served: Served) -> None:
+    people = served.house.accounts.people
+    for make in (people.invite_again, people.shut):
+        make("hal")  # while a request of its last session was on the way
+        with pytest.raises(KeyClaimRefusedError, match="shut or is not enrolled"):
+            served.add(new_signer())
+
+
 def test_an_ended_key_signs_nothing_more(served: Served) -> None:
     signer = new_signer()
     keys = served.house.accounts.signature_keys
@@ -229,7 +263,10 @@ def test_what_was_shown_is_what_is_signed(served: Served) -> None:
         (lambda served, key: served.claim(key, at="2020-01-01T00:00:00Z"), "15 minutes"),
         (lambda served, key: served.claim(key, at="2020-01-01T00:00:00"), "15 minutes"),
         (lambda served, key: served.claim(key, at="now"), "15 minutes"),
-        (lambda served, key: served.claim(key).replace("A", "B", 1), "its own key signed"),
+        (
+            lambda served, key: served.claim(key).replace('"sig":"', '"sig":"A'),
+            "its own key signed",
+        ),
         (lambda served, key: "{}", "its own key signed"),
         (lambda served, key: claim_of_anothers(served, key), "its own key signed"),
     ],
@@ -339,6 +376,70 @@ def test_the_client_refuses_a_record_whose_digest_does_not_fit(served: Served) -
         desk._ask = bent  # type: ignore[method-assign]
         with pytest.raises(RegistryAnswerError, match="digest"):
             desk.look("deployment", "d-1")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": "draft\n{}\x1b[2J"},
+        {"state": ""},
+        {"body": {"entry": "live\u202eevil"}},
+        {"body": {"entry": "\x9b2J"}},
+    ],
+    ids=str,
+)
+def test_what_would_steer_the_screen_is_not_shown(served: Served, change: dict[str, Any]) -> None:
+    with served.desk(served.hal) as desk:
+        real = desk._ask
+
+        def bent(method: str, path: str, *given: Any, **body: Any) -> Any:
+            found = real(method, path, *given, **body)
+            if "deployments" in path:
+                assert isinstance(found, dict)
+                found |= change
+                found["digest"] = digest_of(found["body"])
+            return found
+
+        desk._ask = bent  # type: ignore[method-assign]
+        with pytest.raises(RegistryAnswerError, match="not seen"):
+            desk.look("deployment", "d-1")
+
+
+@pytest.mark.parametrize(
+    "change", [{"record": {"state": "x\x1b[2J"}}, {"missing": [["HAC\n"]]}, {"missing": ["HAC"]}]
+)
+def test_an_answer_that_would_steer_the_screen_is_not_passed_on(
+    served: Served, change: dict[str, Any]
+) -> None:
+    signer = new_signer()
+    served.add(signer)
+    with served.desk(served.hal) as desk:
+        shown, real = desk.look("deployment", "d-1"), desk._ask
+
+        def bent(method: str, path: str, *given: Any, **body: Any) -> Any:
+            found: Any = real(method, path, *given, **body)
+            return found | change if path.endswith("/moves") else found
+
+        desk._ask = bent  # type: ignore[method-assign]
+        with pytest.raises(RegistryAnswerError, match="not a move"):
+            desk.sign(signer, shown, move="withdraw", role="HAC", reason="not needed")
+
+
+def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    sent: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            sent.append(2**20)
+            yield bytes(2**20)
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=endless())
+
+    http = httpx.Client(transport=httpx.MockTransport(answer), base_url=BASE)
+    with SigningDesk(http) as desk, pytest.raises(RegistryAnswerError, match="too large"):
+        desk.look("deployment", "d-1")
+    assert sum(sent) <= 5 * 2**20
 
 
 def test_a_wrong_password_opens_no_session_and_only_https_is_asked(served: Served) -> None:

@@ -228,6 +228,19 @@ def test_the_public_is_not_told_of_a_version_that_it_may_not_know_of(
     assert {row["version"] for row in shown} == {served.live, served.after}
 
 
+def test_a_session_is_not_told_of_a_version_that_it_may_not_know_of(served: Served) -> None:
+    served.evaluate("ev-near", served.live, EvaluationState.JUDGED, beside=served.draft)
+    member = served.register.browser(Role.HAC, name="hana", organisation="Tainan Hospital")
+    path = "/console/reports/evaluation/ev-near"
+    page = member.get(f"{path}?lang=en")
+    assert page.status_code == 200 and served.live in page.text
+    assert served.draft not in page.text and "report.json" not in page.text
+    for part in ("report.json", "figures/cross-site.json", "figures/cross-site.csv"):
+        answer = member.get(f"{path}/{part}")
+        assert answer.status_code == 404 and served.draft not in answer.text
+    assert member.get("/console/reports/evaluation/ev-1/report.json").status_code == 200
+
+
 def test_a_register_without_the_file_says_that_there_is_no_report(
     served: Served, public: Browser
 ) -> None:

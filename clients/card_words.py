@@ -8,12 +8,12 @@ same again, with its own rules, when the signed card arrives there.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from federation.domain.toml_text import parse_toml
 from federation.errors.records import CardWordsError
 from federation.wording import Text
 
@@ -136,8 +136,8 @@ class _Reader:
     def _parsed(self, content: bytes) -> Json:
         try:
             if len(content) <= MOST_BYTES:
-                return tomllib.loads(content.decode("utf-8"))
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+                return parse_toml(content)
+        except ValueError as error:
             raise CardWordsError(file=self.name, why=_UNREADABLE) from error
         raise CardWordsError(file=self.name, why=_UNREADABLE)
 

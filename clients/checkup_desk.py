@@ -16,7 +16,6 @@ import json
 import logging
 import sys
 import time
-import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from clients.home import NodeHome
 from federation import provenance
 from federation.checkup.found import Travelled, travelled
 from federation.domain.audit import AuditEvent, AuditKind
+from federation.domain.toml_text import parse_toml
 from federation.errors import PlatformError
 from federation.errors.observation import (
     CheckUnfinishedError,
@@ -65,10 +65,10 @@ def check_allowed(home: NodeHome) -> None:
     try:
         with path.open("rb") as stream:
             content = stream.read(_MOST_SETTING_BYTES)
-        said = tomllib.loads(content.decode("utf-8"))
+        said = parse_toml(content)
     except FileNotFoundError:
         return
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ObservationSettingsError(file=FILE, why="it is not TOML") from error
     if said.keys() != {"allowed"} or not isinstance(said["allowed"], bool):
         raise ObservationSettingsError(file=FILE, why="it holds more than `allowed`")

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from federation.domain.toml_text import parse_toml
 from federation.errors.core import InvalidValueError, UnreadableRecordError
 from federation.errors.enrolment import HomeExistsError, KeyFileUnsafeError
 
@@ -146,13 +147,13 @@ def read_settings(path: Path) -> dict[str, dict[str, object]]:
         If it is not TOML, or holds anything outside a table.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        tables = parse_toml(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise UnreadableRecordError(kind=path.name, why=str(error)) from error
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            raise UnreadableRecordError(kind=path.name, why=f"{name} stands outside a table")
-    return tables
+    found = {name: table for name, table in tables.items() if isinstance(table, dict)}
+    for name in sorted(tables.keys() - found):
+        raise UnreadableRecordError(kind=path.name, why=f"{name} stands outside a table")
+    return found
 
 
 def other_tables(path: Path, known: Collection[str]) -> bytes:

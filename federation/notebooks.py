@@ -97,9 +97,9 @@ def _launch(home: CentreHome, study: Study, actor: str, asked: Asked | None) -> 
         queue.launch(study.id, asked or Asked())
 
 
-def _enter(home: CentreHome, study: str) -> dict[str, str]:
+def _enter(home: CentreHome, study: str, *, actor: Actor) -> dict[str, str]:
     """Enter results in records whose plan was logged since; return their states by id."""
-    return dict(running.enter_later(home, StudyId(study)).records)
+    return dict(running.enter_later(home, StudyId(study), by=actor).records)
 
 
 class evaluate:  # noqa: N801

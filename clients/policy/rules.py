@@ -4,7 +4,6 @@ Unknown keys, a missing key and an unreadable file allow nothing. A text from he
 is only what somebody wrote; what is in force is `signed.policy_in_force`.
 """
 
-import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +16,7 @@ from clients.sum_peers import PeerRule
 from federation.domain.ids import Sha256
 from federation.domain.recipe import Recipe
 from federation.domain.study import Purpose
+from federation.domain.toml_text import parse_toml
 from federation.errors import PlatformError, ProblemsFound
 from federation.errors.approval import PolicyUnreadableError
 
@@ -230,14 +230,14 @@ def check_policy(content: bytes) -> Policy:
 def problems_in(content: bytes) -> Policy | list[PolicyUnreadableError]:
     """Return the rules in a text, or one error for each thing that is wrong; never none."""
     try:
-        return Policy.model_validate(tomllib.loads(content.decode("utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        return [PolicyUnreadableError(why=str(error))]
+        return Policy.model_validate(parse_toml(content))
     except ValidationError as error:
         return [
             PolicyUnreadableError(why=": ".join(filter(None, (_field(one["loc"]), one["msg"]))))
             for one in error.errors()
         ]
+    except ValueError as error:
+        return [PolicyUnreadableError(why=str(error))]
 
 
 def _field(place: tuple[int | str, ...]) -> str:

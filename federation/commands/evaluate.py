@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from federation import settings
+from federation.commands.acting import Acting, acts
 from federation.commands.homes import AtCentre
 from federation.commands.output import Json, emit, help_text, say, t
 from federation.wording import Text
@@ -45,9 +46,11 @@ PLANNED = Text(
     zh="{study} 的 {count} 筆計畫紀錄已存入登錄系統。",
 )
 NOBODY_LOGGED = Text(
-    en="Nobody logged the plans (E1); results can be entered once somebody of the validation "
-    "centre did, with: trifed evaluate enter {study}",
-    zh="尚無人登錄方案(E1);驗證中心人員登錄後,可執行:trifed evaluate enter {study}",
+    en="Nobody logged the plans (E1); once somebody of the validation centre did, whoever "
+    "planned them enters the results: trifed evaluate enter {study} "
+    "--person ... --organisation ...",
+    zh="尚無人登錄方案(E1);驗證中心人員登錄後,由規劃者填入結果:trifed evaluate enter {study} "
+    "--person ... --organisation ...",
 )
 FIGURES = Text(en="{count} figures in {folder}.", zh="{folder} 中共 {count} 張圖。")
 RECORD = Text(en="{id}  {state}", zh="{id}  {state}")
@@ -201,14 +204,15 @@ def show(
 
 
 @app.command(help=t(ENTER))
-def enter(study: str, home: AtCentre, json_: Json = False) -> None:
-    """Enter results later."""
+@acts("VAL-E")
+def enter(acting: Acting, study: str) -> None:
+    """Enter results later, as whoever planned the records."""
     from federation.coordinator.home import CentreHome
     from federation.domain.ids import StudyId
     from federation.operations.evaluations.running import enter_later
 
-    found = enter_later(CentreHome.open(home), StudyId(study))
-    if json_:
+    found = enter_later(CentreHome.open(acting.home), StudyId(study), by=acting.actor)
+    if acting.as_json:
         emit(found.as_json())
         return
     for id, state in found.records.items():

@@ -361,14 +361,15 @@ def _say_result(one: "Result") -> None:
 def _settings(given: list[str]) -> bytes:
     """Return ``name=value`` options as TOML; a value that is no TOML is a text."""
     import json
-    import tomllib
+
+    from federation.domain.toml_text import parse_toml
 
     lines = []
     for one in given:
         name, value = _parted(one, field="--set", expected="name=value")
         try:
-            tomllib.loads(f"{name} = {value}")
-        except tomllib.TOMLDecodeError:
+            parse_toml(f"{name} = {value}".encode())
+        except ValueError:
             value = json.dumps(value)
         lines.append(f"{name} = {value}")
     return ("\n" + "\n".join(lines)).encode() if lines else b""

@@ -109,6 +109,10 @@ def tabulate(
     secret: Annotated[
         Path | None, typer.Option(help=help_text("this hospital's secret", "本院秘密金鑰"))
     ] = None,
+    sent: Annotated[
+        list[Path] | None,
+        typer.Option(help=help_text("a table that was sent earlier", "先前已送出的資料表")),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Make a hospital's table; nothing of a case is in it."""
@@ -126,7 +130,11 @@ def tabulate(
     if fhir and (planned.readers or planned.sealed):
         expected = "nothing: readings and sealed tables are no MeasureReport"
         raise InvalidValueError(field="--fhir", actual=repr(fhir[:60]), expected=expected)
-    made = make_table(read_file(cases), site, planned, days=days, sealing=sealing)
+    if sent and planned.sealed:
+        expected = "nothing: a sealed table is noise, and its secret served once"
+        raise InvalidValueError(field="--sent", actual=str(len(sent)), expected=expected)
+    earlier = [read_file(one) for one in sent or []]
+    made = make_table(read_file(cases), site, planned, days=days, sealing=sealing, sent=earlier)
     if secret is not None:
         spend(secret)
     (path,) = write_new(out.parent, {out.name: made.content})

@@ -3,12 +3,16 @@
 The standard library's parser takes time that grows with the square of a dotted key's
 length: a megabyte of ``a.a.a...`` costs hours. It also raises other errors than its own,
 for a number of thousands of digits or for brackets that nest too deep. Here each of them
-is a `ValueError`; callers look at the size before and turn it into their coded refusal.
+is a `ValueError`; callers turn it into their coded refusal, and those who know how large
+their file may be look at its size before.
 """
 
 import re
 import tomllib
 from itertools import groupby, pairwise
+
+MOST_BYTES = 4 * 2**20
+"""No file that people write is larger; most readers have a limit of their own below it."""
 
 MAX_PARTS = 32
 """So many parts may a dotted key have, and so deep may tables and lists nest."""
@@ -18,23 +22,31 @@ _DOT = "."
 _TOO_DEEP = f"brackets nest deeper than {MAX_PARTS}"
 
 
+class TooDeepError(ValueError):
+    """A key, or brackets, are nested deeper than anything a person writes."""
+
+
 def parse_toml(content: bytes) -> dict[str, object]:
-    """Return what a file says; its size was looked at before.
+    """Return what a file says.
 
     Raises
     ------
+    TooDeepError
+        If something nests deeper than `MAX_PARTS`; it is a `ValueError`.
     ValueError
-        If it is no TOML in UTF-8, or something nests deeper than `MAX_PARTS`.
+        If it is larger than `MOST_BYTES`, or no TOML in UTF-8.
     """
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"the file is larger than {MOST_BYTES // 2**20} MiB")
     text = content.decode("utf-8")
     if _longest_key(text) > MAX_PARTS:
-        raise ValueError(f"a key has more than {MAX_PARTS} parts")
+        raise TooDeepError(f"a key has more than {MAX_PARTS} parts")
     try:
         found = tomllib.loads(text)
     except RecursionError as error:
-        raise ValueError(_TOO_DEEP) from error
+        raise TooDeepError(_TOO_DEEP) from error
     if _depth(found) > MAX_PARTS:
-        raise ValueError(_TOO_DEEP)
+        raise TooDeepError(_TOO_DEEP)
     return found
 
 

@@ -45,3 +45,19 @@ class CutsTooCloseError(PlatformError):
         en="Wait until {least} more people are in the tables, or lock the earlier cut.",
         zh="請待資料表增加至少 {least} 人,或鎖定先前的切點。",
     )
+
+
+class TableTooCloseError(PlatformError):
+    """A hospital's new table and one that it sent differ by a few people."""
+
+    code = "TF928"
+    what = Text(
+        en="The new table of {site} differs from one sent earlier by fewer than {least} people, "
+        "in {places} places.",
+        zh="{site} 的新資料表與先前送出者有 {places} 處相差不到 {least} 人。",
+    )
+    next_step = Text(
+        en="Send none until each cell changes by {least} people or more, or by nobody; nothing "
+        "was written.",
+        zh="請待各格變動均達 {least} 人以上(或無變動)再送出;未寫入任何檔案。",
+    )

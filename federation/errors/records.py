@@ -1,4 +1,4 @@
-"""TF96x: records that are made of what was signed: proofs, training runs, dataset cards."""
+"""TF929, TF96x: records made of what was summed or signed: results, proofs, runs, cards."""
 
 from federation.errors.base import PlatformError
 from federation.wording import Text
@@ -88,4 +88,18 @@ class CardNotSignedError(PlatformError):
     next_step = Text(
         en="Ask the hospital to sign it: `trifed node card sign`.",
         zh="請該院簽署:`trifed node card sign`。",
+    )
+
+
+class NotItsPlannerError(PlatformError):
+    """Results are entered by whoever planned the records, and nobody else."""
+
+    code = "TF929"
+    what = Text(
+        en="The records of {study} were planned by {planners}.",
+        zh="{study} 的紀錄由 {planners} 規劃。",
+    )
+    next_step = Text(
+        en="Let this person enter the results; nothing was written.",
+        zh="請由該人員填入結果;未寫入任何內容。",
     )

@@ -9,12 +9,12 @@ has not passed.
 
 import hashlib
 import math
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from importlib import resources
 
+from federation.domain.toml_text import parse_toml
 from federation.errors.evaluation import PolicyInvalidError
 from federation.evaluation.facts import Facts
 from federation.evaluation.fairness import Figure, Purpose
@@ -293,8 +293,8 @@ def _parsed(content: bytes) -> dict[str, object]:
     if len(content) > LARGEST_POLICY:
         raise PolicyInvalidError(why=_TOO_LARGE)
     try:
-        return tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return parse_toml(content)
+    except ValueError as error:
         raise PolicyInvalidError(why=_NOT_TOML) from error
 
 

@@ -1,16 +1,18 @@
 """At the hospital: a file of cases becomes the one file that may leave.
 
-made = make_table(content, "tainan-1", plan)
+made = make_table(content, "tainan-1", plan, sent=[earlier])
 made.content                          # CSV, FHIR, readings, or a sealed row
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from federation.errors.impact_designs import SealDisagreesError
+from federation.impact.gathering import Gathered, gather
 from federation.impact.measure_report import as_report
 from federation.impact.plan import Plan
 from federation.impact.reader_table import as_json, tabulate_readings
+from federation.impact.resent import check_apart
 from federation.impact.sealed import numbers_of, seal
 from federation.impact.site_table import as_csv
 from federation.impact.tabulate import tabulate
@@ -46,6 +48,7 @@ def make_table(
     *,
     days: tuple[str, str] | None = None,
     sealing: Sealing | None = None,
+    sent: Sequence[bytes] = (),
 ) -> MadeTable:
     """Return the file that a hospital sends.
 
@@ -55,9 +58,13 @@ def make_table(
         First and last day, for a FHIR MeasureReport instead of CSV.
     sealing
         Of a plan that says ``sealed = true``, and of no other.
+    sent
+        Tables of this plan, open ones, that the hospital sent before.
 
     Raises
     ------
+    TableTooCloseError
+        If the table and one that was sent differ somewhere by a few people.
     SealDisagreesError
         If the plan wants a sealed table and there are no keys, or the other way round.
     PlatformError
@@ -69,11 +76,14 @@ def make_table(
     if plan.readers is not None:
         readings = tabulate_readings(content, site, plan)
         table = as_json(readings, plan) if sealing is None else b""
-        numbers, cells = partial(numbers_of, plan, (), readings), sum(readings.cases)
+        made, cells = Gathered((), readings), sum(readings.cases)
     else:
         rows = tabulate(content, site, plan)
         table = as_report(rows, plan, start=days[0], end=days[1]) if days else as_csv(rows)
-        numbers, cells = partial(numbers_of, plan, rows, None), len(rows)
+        made, cells = Gathered(rows), len(rows)
+    for earlier in sent:
+        check_apart(made, gather({site: earlier}, plan), site, plan)
     if sealing is not None:
-        table = seal(numbers(), plan, roster=sealing.roster, site=site, secret=sealing.secret)
+        numbers = numbers_of(plan, made.rows, made.readings)
+        table = seal(numbers, plan, roster=sealing.roster, site=site, secret=sealing.secret)
     return MadeTable(table, cells)

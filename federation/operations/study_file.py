@@ -8,7 +8,6 @@ themselves are in `study_fields.py`.
 """
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,6 +26,7 @@ from federation.domain.study import (
     Study,
     TrainingPlan,
 )
+from federation.domain.toml_text import TooDeepError, parse_toml
 from federation.errors.base import PlatformError, ProblemsFound
 from federation.errors.study import (
     StudyFieldMissingError,
@@ -182,10 +182,10 @@ def _unreadable(file: str, why: object) -> PlatformError:
 
 def _toml(text: str) -> dict[str, object]:
     try:
-        tables = tomllib.loads(text)
-    except RecursionError as error:
+        tables = parse_toml(text.encode())
+    except TooDeepError as error:
         raise _too_deep() from error
-    except ValueError as error:  # tomllib's own, and Python's for a number of 5,000 digits
+    except ValueError as error:
         raise _syntax_error(str(error), text) from error
     if _is_deeper(tables, LIMIT_DEPTH):
         raise _too_deep()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.domain.toml_text import MAX_PARTS, parse_toml
+from federation.domain.toml_text import MAX_PARTS, MOST_BYTES, parse_toml
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,11 @@ def test_what_people_write_is_read() -> None:
     assert found["title"] == "1.2.3 and ...... dots"
     with pytest.raises(ValueError, match="32 parts"):
         parse_toml(f"{'.'.join('a' for _ in range(MAX_PARTS + 1))} = 1".encode())
+
+
+def test_a_file_that_nobody_writes_by_hand_is_refused_unread() -> None:
+    with pytest.raises(ValueError, match="4 MiB"):
+        parse_toml(b"#" * (MOST_BYTES + 1))
 
 
 @given(st.binary(max_size=200))

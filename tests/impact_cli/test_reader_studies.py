@@ -123,6 +123,7 @@ def test_a_reader_study_goes_from_the_template_to_its_result(
     ("options", "code"),
     [
         (["--fhir", "2026-01-01/2026-06-30"], "TF103"),
+        (["--sent", "SECRET"], "TF103"),
         (["--secret", "SECRET", "--peer", "tainan-1"], "TF103"),
         (["--secret", "SECRET"], "TF895"),
         (["--secret", "SECRET", "--sum-key", "SECRET"], "TF895"),

@@ -8,7 +8,6 @@ never a statement or a value.
 
 import contextlib
 import sqlite3
-import tomllib
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from federation.domain.toml_text import parse_toml
 from federation.errors.cohorts import CatalogueDatabaseError
 from federation.wording import Text
 
@@ -40,10 +40,10 @@ def place_of(data: Path) -> URL:
         If the file is not one line ``url = "postgresql://…"``.
     """
     try:
-        said = tomllib.loads((data.parent / SETTING).read_text(encoding="utf-8"))
+        said = parse_toml((data.parent / SETTING).read_bytes())
     except FileNotFoundError:
         return sqlite_url(data)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise CatalogueDatabaseError(why=f"{SETTING} is not understood") from error
     if said.keys() != {"url"} or not isinstance(said["url"], str):
         raise CatalogueDatabaseError(why=f"{SETTING} holds something else than url")

@@ -6,7 +6,6 @@ keys and spellings are refused with every problem named: a condition that is
 misspelled must not be no condition.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from clients.data.cohort.query import EVERYTHING, NAME, CohortQuery, LabelQuery
+from federation.domain.toml_text import parse_toml
 from federation.errors.cohorts import CohortFileError, CohortUnknownError
 from federation.errors.core import InvalidValueError
 from federation.wording import Text
@@ -110,7 +110,7 @@ def read_cohort(path: Path) -> Definition:
             raise CohortFileError(
                 cohort=name, problems=Text(en="it is larger than 64 KiB", zh="檔案大於 64 KiB")
             )
-        read = _File.model_validate(tomllib.loads(content.decode("utf-8")))
+        read = _File.model_validate(parse_toml(content))
         return Definition(name, read.title, read.query())
     except OSError as error:
         problem = error.strerror or type(error).__name__
@@ -120,7 +120,7 @@ def read_cohort(path: Path) -> Definition:
         raise CohortFileError(cohort=name, problems=problems) from error
     except InvalidValueError as error:
         raise CohortFileError(cohort=name, problems=error.say_what()) from error
-    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: huge numbers too
+    except ValueError as error:
         raise CohortFileError(cohort=name, problems=str(error)) from error
 
 

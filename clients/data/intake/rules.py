@@ -5,7 +5,6 @@ without one as they are by default. Unknown keys, options and spellings are
 refused with every problem named: a rule that is misspelled must not be no rule.
 """
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from clients.data.deidentification.profile import DEFAULT_OPTIONS, Option
 from clients.data.dicom.elements import Limits
 from clients.data.pixeltext.policy import PixelText
+from federation.domain.toml_text import parse_toml
 from federation.errors.data import IntakeRulesError
 
 FILE = "intake.toml"
@@ -88,14 +88,14 @@ def read_rules(data: Path) -> IntakeRules:
         If the file is no TOML, or breaks a rule; all problems are named.
     """
     try:
-        text = (data.parent / FILE).read_text(encoding="utf-8")
-        return _File.model_validate(tomllib.loads(text)).rules()
+        content = (data.parent / FILE).read_bytes()
+        return _File.model_validate(parse_toml(content)).rules()
     except FileNotFoundError:
         return IntakeRules()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise IntakeRulesError(problems=str(error)) from error
     except ValidationError as error:
         raise IntakeRulesError(problems="; ".join(map(_in_words, error.errors()))) from error
+    except (OSError, ValueError) as error:
+        raise IntakeRulesError(problems=str(error)) from error
 
 
 def _in_words(problem: object) -> str:

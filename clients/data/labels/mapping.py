@@ -7,13 +7,13 @@ without a short name, ``<URL>CODE``. `docs/catalogue.md` shows a file.
 
 import math
 import re
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from federation.domain.toml_text import parse_toml
 from federation.errors.cohorts import LabelMappingError
 from federation.wording import Text
 
@@ -146,12 +146,12 @@ def read_mapping(path: Path) -> LabelMapping:
             raise LabelMappingError(
                 problems=Text(en="it is larger than 1 MiB", zh="檔案大於 1 MiB")
             )
-        read = _File.model_validate(tomllib.loads(content.decode("utf-8")))
+        read = _File.model_validate(parse_toml(content))
     except OSError as error:
         raise LabelMappingError(problems=error.strerror or type(error).__name__) from error
     except ValidationError as error:
         raise LabelMappingError(problems="; ".join(map(_in_words, error.errors()))) from error
-    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: huge numbers too
+    except ValueError as error:
         raise LabelMappingError(problems=str(error)) from error
     return _mapping(read)
 

@@ -149,7 +149,7 @@ def lines_of_text(content: bytes) -> list[str]:
     if len(content) > LARGEST_BYTES:
         raise OptOutListError(why=TOO_LARGE)
     lines = text_of(content).splitlines()
-    _check_spelling(content, lines)
+    check_spelling(content, lines)
     return lines
 
 
@@ -213,7 +213,7 @@ def ids_of_text(content: bytes) -> list[str]:
                 zh="有多個欄位,但沒有名為 patient_id(病歷號)的欄位",
             )
         )
-    _check_spelling(content, found)
+    check_spelling(content, found)
     return found
 
 
@@ -236,8 +236,14 @@ def _rows(text: str) -> list[list[str]]:
     return rows
 
 
-def _check_spelling(content: bytes, names: Sequence[str]) -> None:
-    """Refuse Patient IDs beyond ASCII in a text that may be of another character set than Big5."""
+def check_spelling(content: bytes, names: Sequence[str]) -> None:
+    """Refuse Patient IDs beyond ASCII in a text that may be of another character set than Big5.
+
+    Raises
+    ------
+    OptOutListError
+        If there is one and the text is neither UTF-8 nor UTF-16.
+    """
     if all(map(str.isascii, names)) or content.startswith(BYTE_ORDER_MARKS):
         return
     try:

@@ -11,7 +11,6 @@ the Patient IDs of a file that the hospital supplies. Requests lie in
 import json
 import re
 import secrets
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -25,6 +24,7 @@ from clients.data.deidentification.deidentify import patient_source
 from clients.data.layout import KEY_FILE
 from clients.data.people.pseudonyms import Pseudonyms
 from federation.domain.ids import Sha256
+from federation.domain.toml_text import parse_toml
 from federation.errors.people import (
     CandidateMissingError,
     PeopleFileError,
@@ -307,12 +307,12 @@ def reason_named(name: str) -> Reason:
 
 def _people(data: Path) -> _People:
     try:
-        text = (data.parent / PEOPLE).read_text(encoding="utf-8")
-        people = _People.model_validate(tomllib.loads(text))
+        content = (data.parent / PEOPLE).read_bytes()
+        people = _People.model_validate(parse_toml(content))
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
         raise PeopleFileError(problems="; ".join(problems)) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise PeopleFileError(problems=why or "unreadable") from error
     if len({person.name for person in people.person}) < len(people.person):

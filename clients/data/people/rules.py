@@ -4,7 +4,6 @@ Without the file, lists are imported by hand and no signature is known. Unknown
 keys are refused with every problem named: a misspelled rule must not be no rule.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from clients.data.people.lists import Kind
 from clients.data.people.register import Mode
+from federation.domain.toml_text import parse_toml
 from federation.errors.people import OptOutRulesError
 from federation.errors.signed import KeyFileError
 from federation.evidence.verification import PublicKey, Trusted, trusted_keys
@@ -87,8 +87,8 @@ def read_rules(data: Path) -> OptOutRules:
         If the file is no TOML, or breaks a rule; all problems are named.
     """
     try:
-        text = (data.parent / FILE).read_text(encoding="utf-8")
-        return OptOutRules.model_validate(tomllib.loads(text))
+        content = (data.parent / FILE).read_bytes()
+        return OptOutRules.model_validate(parse_toml(content))
     except FileNotFoundError:
         return OptOutRules()
     except ValidationError as error:
@@ -96,7 +96,7 @@ def read_rules(data: Path) -> OptOutRules:
         raise OptOutRulesError(problems="; ".join(problems)) from error
     except OSError as error:
         raise OptOutRulesError(problems=error.strerror or type(error).__name__) from error
-    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: huge numbers too
+    except ValueError as error:
         raise OptOutRulesError(problems=str(error)) from error
 
 

@@ -6,7 +6,6 @@ they name. Paths are relative to the home. Unknown keys are refused.
 """
 
 import ssl
-import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from federation.domain.toml_text import parse_toml
 from federation.errors.base import PlatformError, ProblemsFound
 from federation.errors.sources import (
     NothingToReceiveError,
@@ -263,7 +263,7 @@ def read_sources(home: Path) -> Sources:
         If it is no TOML or breaks one rule; `ProblemsFound` if it breaks several.
     """
     try:
-        found = tomllib.loads((home / FILE).read_text(encoding="utf-8"))
+        found = parse_toml((home / FILE).read_bytes())
         return Sources.model_validate(found)
     except FileNotFoundError:
         return Sources()
@@ -277,7 +277,7 @@ def read_sources(home: Path) -> Sources:
         raise problems[0] if len(problems) == 1 else ProblemsFound(problems) from error
     except OSError as error:
         raise SourcesFileError(why=error.strerror or type(error).__name__) from error
-    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: huge numbers too
+    except ValueError as error:
         raise SourcesFileError(why=str(error)) from error
 
 

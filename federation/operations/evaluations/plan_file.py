@@ -5,7 +5,6 @@ what is wrong. The protocol's digest covers every value, so a plan that was edit
 it was submitted is another one.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
@@ -14,6 +13,7 @@ from typing import Any
 
 from federation.domain.ids import Sha256, SiteId, StudyId
 from federation.domain.study import Purpose, Study, no_training
+from federation.domain.toml_text import parse_toml
 from federation.errors.base import PlatformError
 from federation.errors.evaluating import EvaluationPlanError
 from federation.storage import write_new
@@ -63,8 +63,8 @@ def parse_plan(content: bytes, *, now: datetime) -> Study:
     if len(content) > LARGEST_BYTES:
         raise EvaluationPlanError(why=_UNREADABLE)
     try:
-        raw = tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        raw = parse_toml(content)
+    except ValueError as error:
         raise EvaluationPlanError(why=_NOT_TOML) from error
     try:
         study = _study(raw)

@@ -9,8 +9,10 @@ A run whose plans nobody logged keeps its documents; its results are entered lat
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from federation.coordinator.home import CentreHome
 from federation.domain.evaluation_plan import EvaluatedVersion, EvaluationPlan, Family
@@ -18,6 +20,7 @@ from federation.domain.ids import Sha256, SiteId
 from federation.domain.study import Study
 from federation.errors.evaluating import ProtocolChangedError
 from federation.errors.moves import RecordNotFoundError
+from federation.errors.records import NotItsPlannerError
 from federation.evaluation.assessment import Assessment
 from federation.evaluation.fairness import Figure
 from federation.evaluation.limits import ATTACK, GAP, NO_BENEFIT, limits_of
@@ -32,6 +35,9 @@ from federation.operations.evaluations.concluding import DIMENSIONS, Found
 from federation.operations.evidence_entries import log_statements
 from federation.wire.evaluation_plan import plan_as_json, protocol_digest
 from federation.wire.study import protocol_of, study_as_json
+
+if TYPE_CHECKING:
+    from registry.roles import Author
 
 NOUN = "evaluation"
 PLUGIN = "federated-evaluation"
@@ -179,11 +185,20 @@ def enter_results(
     study: Study,
     found: Sequence[Found],
     results: Results,
+    by: Actor | None = None,
 ) -> dict[str, str]:
     """Write the results into every record whose plan was logged; return id and state of all.
 
+    Parameters
+    ----------
+    by
+        Whoever enters them, in the records that this person planned; None: the run itself, in
+        the name of whoever planned each.
+
     Raises
     ------
+    NotItsPlannerError
+        If all records were planned by others.
     ProtocolChangedError
         If a record is of another protocol.
     PlatformError
@@ -193,24 +208,54 @@ def enter_results(
     plan = study.evaluation
     assert plan is not None  # a study that evaluates
     by_entry = {one.entry: one for one in found}
-    for place, version in enumerate(plan.versions, start=1):
-        for family in recorded(plan):
-            id = f"{study.id}.{place}.{DIMENSIONS[family]}"
-            states[id] = _enter(register, study, id, by_entry[version.entry], family, results)
+    records = {
+        f"{study.id}.{place}.{DIMENSIONS[family]}": (by_entry[version.entry], family)
+        for place, version in enumerate(plan.versions, start=1)
+        for family in recorded(plan)
+    }
+    planners = _planners(register, study, list(records), by)
+    for id, (one, family) in records.items():
+        states[id] = _enter(register, study, id, one, family, results, planners.get(id))
     return states
 
 
+def _planners(
+    register: RecordDesk, study: Study, ids: Sequence[str], by: Actor | None
+) -> dict[str, Actor]:
+    """Return who planned each record that is there; those of `by` alone, if somebody is named."""
+    found = {}
+    for id in ids:
+        with suppress(RecordNotFoundError):
+            found[id] = _actor(register.history(NOUN, id)[0].author)
+    own = {
+        id: one for id, one in found.items() if by is None or replace(by, centre=one.centre) == one
+    }
+    if found and not own:
+        names = sorted({f"{one.person} ({one.organisation}, {one.role})" for one in found.values()})
+        raise NotItsPlannerError(study=study.id, planners=", ".join(names))
+    return own
+
+
+def _actor(author: "Author") -> Actor:
+    centre = None if author.centre is None else author.centre.value
+    return Actor(author.person, author.organisation, author.role.value, centre)
+
+
 def _enter(
-    register: RecordDesk, study: Study, id: str, found: Found, family: Family, results: Results
-) -> str:
-    """Write one record's results; return its state, or ``missing`` where nobody planned it."""
+    register: RecordDesk, study: Study, id: str, found: Found, family: Family, results: Results,
+    writer: Actor | None,
+) -> str:  # fmt: skip
+    """Write one record's results; return its state, or ``missing`` where nobody planned it.
+
+    It stays as it is without a writer, that is where somebody else planned it.
+    """
     try:
         head = register.get(NOUN, id)
     except RecordNotFoundError:
         return "missing"
     body = _checked(study, head.body)
     metrics = list(metrics_of(found, family))
-    if head.state != LOGGED or body.get("metrics") or not metrics:
+    if writer is None or head.state != LOGGED or body.get("metrics") or not metrics:
         return head.state
     parts, proof = results.parts[found.entry], results.proofs[found.entry]
     said = {
@@ -229,9 +274,6 @@ def _enter(
     if proof is not None and family is not Family.PRIVACY:  # that one is about the trained
         said["disjointness"] = str(proof)
     said["passed"] = _outcome(said)
-    first = register.history(NOUN, id)[0].author
-    centre = None if first.centre is None else first.centre.value
-    writer = Actor(first.person, first.organisation, first.role.value, centre)
     register.put(NOUN, id, said, writer, revision=head.revision, reason=_RESULTS)
     return register.get(NOUN, id).state
 

@@ -23,6 +23,7 @@ from federation.evidence.canonical import canonical
 from federation.operations.artefacts import Artefacts
 from federation.operations.campaign import Campaign
 from federation.operations.campaign.summing import SumFound, replies_of, sum_found
+from federation.operations.embedded_registry import Actor
 from federation.operations.evaluations.concluding import Found, Ran, SiteFigure, conclude, figure_of
 from federation.operations.evaluations.disjointness import prove_disjoint
 from federation.operations.evaluations.records import (
@@ -110,7 +111,7 @@ def finish(campaign: Campaign, *, policy: Callable[[], Policy] = default_policy)
     return entered
 
 
-def enter_later(home: CentreHome, study: StudyId) -> Concluded:
+def enter_later(home: CentreHome, study: StudyId, *, by: Actor) -> Concluded:
     """Enter the results of a finished evaluation in the records that were logged since.
 
     Everything is computed anew from the kept parts of the sum, to the same digits.
@@ -119,6 +120,8 @@ def enter_later(home: CentreHome, study: StudyId) -> Concluded:
     ------
     EvaluationMissingError
         If no run of it has finished.
+    NotItsPlannerError
+        If all of its records were planned by others than `by`.
     PlatformError
         As `finish`.
     """
@@ -128,7 +131,7 @@ def enter_later(home: CentreHome, study: StudyId) -> Concluded:
         envelope = Sha256(str(run.record[PROTOCOL_LOG]))
         rounds = RoundStore(store.database)
         kept = KeptRun(home, found, RunId(run.id), rounds, envelope)
-        return concluded_of(kept, default_policy()).enter(kept)
+        return concluded_of(kept, default_policy()).enter(kept, by=by)
 
 
 def document_of(home: CentreHome, digest: Sha256) -> Json:
@@ -206,8 +209,10 @@ class Findings:
     parts: Mapping[str, Mapping[SiteId, Part]]
     proofs: Mapping[str, Sha256 | None]
 
-    def enter(self, run: KeptRun) -> Concluded:
+    def enter(self, run: KeptRun, *, by: Actor | None = None) -> Concluded:
         """Enter the results where the plan was logged; return the same with the records' states.
+
+        `by` is whoever enters them, None the run itself.
 
         Raises
         ------
@@ -216,7 +221,7 @@ class Findings:
         """
         documents = self.concluded.documents
         results = Results(self.parts, documents, self.proofs)
-        states = enter_results(run.home, run.study, self.found, results)
+        states = enter_results(run.home, run.study, self.found, results, by)
         return replace(self.concluded, records=states)
 
 

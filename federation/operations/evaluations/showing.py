@@ -271,8 +271,10 @@ _FIGURE = Text(
 )
 _NO_FIGURE = Text(en="  {site}: not shown ({code})", zh="  {site}:不顯示({code})")
 _WAITING = Text(
-    en="{count} records wait for their plan to be logged (E1). Then: trifed evaluate enter {study}",
-    zh="{count} 筆紀錄尚待登錄方案(E1)。之後執行:trifed evaluate enter {study}",
+    en="{count} records wait for their plan to be logged (E1). Then whoever planned them: "
+    "trifed evaluate enter {study} --person ... --organisation ...",
+    zh="{count} 筆紀錄尚待登錄方案(E1)。之後由規劃者執行:trifed evaluate enter {study} "
+    "--person ... --organisation ...",
 )
 _VERDICTS = {
     "pass": Text(en="passed", zh="通過"),

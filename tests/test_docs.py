@@ -35,3 +35,24 @@ def test_the_walk_through_names_a_test_for_every_claim() -> None:
 
 def _text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+@pytest.mark.parametrize(
+    "folder", ["clients", "clients/data", "federation", "registry", "strategies"]
+)
+def test_a_map_names_every_room_and_module(folder: str) -> None:
+    page = _text_of(ROOT / folder / "README.md")
+    there = {
+        path.stem
+        for path in (ROOT / folder).iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    named = set(re.findall(r"\w+", page))
+    assert sorted(there - named - {"__init__"}) == []
+
+
+def test_the_table_of_the_house_names_every_room_of_the_core() -> None:
+    page = _text_of(ROOT / "ARCHITECTURE.md")
+    rooms = [path.parent.name for path in (ROOT / "federation").glob("*/__init__.py")]
+    table = page.partition("## One round")[0]
+    assert [room for room in rooms if f"{room}`" not in table] == []

@@ -124,7 +124,7 @@ def test_an_opt_out_list_only_grows(tmp_path: Path) -> None:
 def test_a_site_with_one_class_is_refused(
     build: Build, write: Write, tmp_path: Path, recipe: Recipe, study: Study
 ) -> None:
-    data = fill(write, build, tmp_path, [1] * 20)
+    data = fill(write, build, tmp_path, [1] * 60)
     with pytest.raises(OneClassOnlyError):
         load_cohort(data, recipe, study=study)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clients.data.outcomes.reading import EVENT, TIME, check_value, columns_of
+from clients.data.outcomes.reading import EVENT, TIME, check_values, columns_of
 from clients.data.outcomes.store import OutcomeRow
 from federation.domain.outcome_plan import Category, Clock, OutcomePlan
 from federation.errors.outcomes import TableDoesNotFitError
@@ -68,20 +68,19 @@ def check_fits(rows: Sequence[OutcomeRow], plan: OutcomePlan, *, table: str) -> 
     if len(rows) > plan.limits.most_patients:
         raise TableDoesNotFitError(table=table, why=TOO_MANY)
     for column in columns_of(plan):
-        for row in rows:
-            if column not in row.values:
-                raise _misfit(table, NO_COLUMN, column)
-            try:
-                check_value(plan, column, row.values[column])
-            except ValueError as error:
-                raise _misfit(table, OTHER_VALUES, column) from error
+        if any(column not in row.values for row in rows):
+            raise _misfit(table, NO_COLUMN, column)
+        try:
+            check_values(plan, column, (row.values[column] for row in rows))
+        except ValueError as error:
+            raise _misfit(table, OTHER_VALUES, column) from error
 
 
 def _on_grid(time: Floats, event: Floats, clock: Clock) -> tuple[Floats, Counts]:
     """Return times rounded up to the grid; who is followed beyond its end is lost there."""
     times = np.array(clock.times)
-    place = np.ceil(time / clock.step - _NEAR).astype(np.int64)
     last = len(times) - 1
+    place = np.minimum(np.ceil(time / clock.step - _NEAR), last + 1).astype(np.int64)
     beyond = place > last
     happened = np.where(beyond, 0, event).astype(np.int64)
     return times[np.minimum(place, last)], happened

@@ -3,6 +3,8 @@
 summaries_of(plan, number, state, columns)      # by block, as `wire.outcome_sums` orders them
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from clients.outcome_study.columns import Columns
@@ -18,6 +20,7 @@ from federation.domain.outcome_plan import (
     Weights,
 )
 from federation.evaluation.cox import CoxSums, Ties, cox_sums
+from federation.evaluation.differencing import SharedGroups
 from federation.evaluation.ipw import (
     MeatSums,
     WeightedSums,
@@ -28,18 +31,22 @@ from federation.evaluation.ipw import (
 )
 from federation.evaluation.regression import LogisticSums, logistic_sums
 from federation.evaluation.stratified_cox import DesignCounts, stratified_sums
-from federation.evaluation.sums import Floats, Sums
+from federation.evaluation.sums import Counts, Floats, Sums
 from federation.evaluation.survival import SurvivalTable, survival_table
-from federation.evaluation.terms import counted, scaled_to_one
+from federation.evaluation.terms import scaled_to_one
 from federation.wire.outcome_sums import (
     COUNTS,
+    SHARED,
     STEP,
     WEIGHTED,
     Key,
     State,
+    counted_of,
+    group_of,
     groups_of,
     largest_weight,
     layout_of,
+    levels_of,
     terms_of,
 )
 
@@ -47,8 +54,9 @@ from federation.wire.outcome_sums import (
 def summaries_of(plan: OutcomePlan, number: int, state: State, columns: Columns) -> dict[Key, Sums]:
     """Return a site's summaries of one sum, counted from 1, at a state.
 
-    Where somebody was all but certain to be in the other arm, a weighted summary is one of
-    no sites: the others may be added up, and the centre learns that the weights are missing.
+    Where somebody was all but certain to be in the other arm, weights are cut off at the bound
+    and the summary says that it is one of no sites: the centre shows nothing of it. It is
+    never left out, for then the sum would be one over the other hospitals alone.
 
     Raises
     ------
@@ -61,6 +69,8 @@ def summaries_of(plan: OutcomePlan, number: int, state: State, columns: Columns)
 
 
 def _summary(plan: OutcomePlan, one: Analysis, kind: str, state: State, columns: Columns) -> Sums:
+    if kind.startswith(SHARED):
+        return _shared(plan, one, kind, columns)
     if isinstance(one, Survival):
         return _survival(plan, one, columns)
     if kind == COUNTS:
@@ -70,18 +80,14 @@ def _summary(plan: OutcomePlan, one: Analysis, kind: str, state: State, columns:
     assert isinstance(one, Weighted)  # nothing else has other blocks
     outcome = scaled_to_one(plan.variable(one.outcome), columns.values[one.outcome])
     treated, weights = columns.values[one.treatment], _weights(plan, one, state, columns)
-    if weights.size and float(weights.max()) > largest_weight(plan, one):
-        return _left_out(state.effect(one), is_first=kind == WEIGHTED)
-    if kind == WEIGHTED:
-        return weighted_sums(outcome, treated, weights)
-    return meat_sums(outcome, treated, weights, state.effect(one))
-
-
-def _left_out(at: Floats, *, is_first: bool) -> Sums:
-    none, square = np.zeros(2), np.zeros((2, 2))
-    if is_first:
-        return WeightedSums(square, none, none, none, np.zeros(2, dtype=np.int64), 0)
-    return MeatSums(at, square, 0, 0)
+    most = largest_weight(plan, one)
+    held = np.minimum(weights, most)
+    found: WeightedSums | MeatSums = (
+        weighted_sums(outcome, treated, held)
+        if kind == WEIGHTED
+        else meat_sums(outcome, treated, held, state.effect(one))
+    )
+    return found if bool((weights <= most).all()) else replace(found, sites=0)
 
 
 def _survival(plan: OutcomePlan, one: Survival, columns: Columns) -> SurvivalTable:
@@ -96,12 +102,32 @@ def _survival(plan: OutcomePlan, one: Survival, columns: Columns) -> SurvivalTab
     )
 
 
+def _shared(plan: OutcomePlan, one: Analysis, kind: str, columns: Columns) -> SharedGroups:
+    """Return how many patients the groups of an analysis share with those of one before it."""
+    own, other = group_of(one), kind.removeprefix(SHARED).strip()
+    assert own is not None  # it has groups
+    rows, levels = levels_of(plan, other), levels_of(plan, own)
+    found = np.zeros((len(rows), len(levels)), dtype=np.int64)
+    places = columns.values[other].astype(np.int64), columns.values[own].astype(np.int64)
+    np.add.at(found, places, 1)
+    return SharedGroups(rows, levels, found)
+
+
 def _counts(plan: OutcomePlan, one: Fit, columns: Columns) -> DesignCounts:
     """Return how many there are, with the event, the outcome, or the treatment."""
-    terms = terms_of(plan, one)
-    names = tuple(term.name for term in terms.listed if term.is_count)
-    ones = counted(terms, terms.design(columns.values, columns.rows))
-    return DesignCounts(names, ones, columns.rows, int(_explained(one, columns).sum()), 1)
+    terms, explained = terms_of(plan, one), _explained(one, columns)
+    design, names = terms.design(columns.values, columns.rows), counted_of(plan, one)
+    ones = design[:, [place for place, term in enumerate(terms.listed) if term.is_count]]
+    if isinstance(one, Weighted) and one.outcome in names:
+        ones = np.column_stack([ones, columns.values[one.outcome]])
+    return DesignCounts(
+        names, _whole(ones.sum(axis=0)), _whole(explained @ ones), columns.rows,
+        int(explained.sum()), 1,
+    )  # fmt: skip
+
+
+def _whole(sums: Floats) -> Counts:
+    return np.rint(sums).astype(np.int64)
 
 
 def _explained(one: Fit, columns: Columns) -> Floats:

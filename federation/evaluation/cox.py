@@ -29,6 +29,8 @@ from federation.evaluation.suppression import CellRule
 from federation.evaluation.survival import SurvivalTable, time_places
 
 _MODEL = "Cox model"
+_AT_ONCE = 1000
+"""Cases whose squares are in memory at once; of many cases and covariates all are not."""
 
 
 class Ties(Enum):
@@ -247,7 +249,10 @@ def _by_time(design: Floats, hazard: Floats, place: Counts, size: int) -> _Momen
     zero, one, two = np.zeros(size), np.zeros((size, p)), np.zeros((size, p, p))
     np.add.at(zero, place, hazard)
     np.add.at(one, place, hazard[:, None] * design)
-    np.add.at(two, place, hazard[:, None, None] * design[:, :, None] * design[:, None, :])
+    for first in range(0, len(place), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        outer = design[some, :, None] * design[some, None, :]
+        np.add.at(two, place[some], hazard[some, None, None] * outer)
     return _Moments(zero, one, two)
 
 

@@ -10,11 +10,52 @@ Stoer and Wagner, Journal of the ACM 44:585 (1997).
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from federation.evaluation.sums import Counts
+from federation.evaluation.sums import AGREED, COUNTED, Counts, Sums, refuse_shape
+from federation.evaluation.suppression import CellRule
+
+
+@dataclass(frozen=True, eq=False)
+class SharedGroups(Sums):
+    """How many cases two families of groups have in common, `counts` of shape (rows, columns)."""
+
+    kind = "shared-groups"
+    rows: tuple[str, ...] = field(metadata=AGREED)
+    columns: tuple[str, ...] = field(metadata=AGREED)
+    counts: Counts = field(metadata=COUNTED)
+
+    def check_shapes(self) -> None:
+        """Raise SummaryInvalidError unless every pair of groups has a count."""
+        if np.shape(self.counts) != (len(self.rows), len(self.columns)):
+            raise refuse_shape("counts", f"{len(self.rows)} rows of {len(self.columns)}")
+
+    def tells_few_apart(self, rule: CellRule) -> bool:
+        """Say whether shown groups, or unions of them, differ by few cases."""
+        shown = _as_shown(_as_shown(self.counts, rule).T, rule)
+        return rule.is_small(least_difference(shown))
+
+
+def hidden_groups(sizes: Counts, rule: CellRule) -> NDArray[np.bool_]:
+    """Return which groups are too small, with as many others as keep these from being told.
+
+    How many cases there are in all is shown, so one hidden group of few would follow.
+    """
+    hidden, total = np.zeros(len(sizes), dtype=bool), 0
+    for place in np.argsort(sizes, kind="stable"):
+        if rule.is_small(int(sizes[place])) or rule.is_small(total):
+            hidden[place] = True
+            total += int(sizes[place])
+    return hidden
+
+
+def _as_shown(counts: Counts, rule: CellRule) -> Counts:
+    """Return the rows of groups that are shown, and of all hidden ones together."""
+    hidden = hidden_groups(counts.sum(axis=1), rule)
+    return np.vstack([counts[~hidden], counts[hidden].sum(axis=0)])
 
 
 def least_difference(shared: Counts) -> int:

@@ -41,18 +41,23 @@ class StratifiedSums(Sums):
 
 @dataclass(frozen=True, eq=False)
 class DesignCounts(Sums):
-    """How many cases a model is of, how many had the event, and how many are 1 in each column."""
+    """How many cases a model is of, how many had the event, and how many are 1 in each column.
+
+    `ones_with` counts those who are 1 in a column and had the event.
+    """
 
     kind = "design-counts"
     names: tuple[str, ...] = field(metadata=AGREED)
     ones: Counts = field(metadata=COUNTED)
+    ones_with: Counts = field(metadata=COUNTED)
     cases: int = field(metadata=COUNTED)
     events: int = field(metadata=COUNTED)
     sites: int = field(metadata=COUNTED)
 
     def check_shapes(self) -> None:
         """Raise SummaryInvalidError unless every column of 0 and 1 has a count."""
-        if np.shape(self.ones) != (len(self.names),):
+        wanted = (len(self.names),)
+        if np.shape(self.ones) != wanted or np.shape(self.ones_with) != wanted:
             raise refuse_shape("ones", f"{len(self.names)} counts")
 
 

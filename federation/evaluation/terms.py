@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from federation.domain.outcome_plan import SQUARED, Binary, Category, Numeric, Variable
-from federation.evaluation.sums import Counts, Floats
+from federation.evaluation.sums import Floats
 
 INTERCEPT = "(intercept)"
 
@@ -116,10 +116,3 @@ def scaled_to_one(one: Variable, given: Floats) -> Floats:
         return np.asarray(given, dtype=np.float64)
     middle, half = middle_of(one)
     return np.asarray((given - middle) / half, dtype=np.float64)
-
-
-def counted(terms: Terms, design: Floats) -> Counts:
-    """Return how many rows are 1 in each column of 0 and 1, in the columns' order."""
-    at = [place for place, term in enumerate(terms.listed) if term.is_count]
-    sums: Counts = np.rint(design[:, at].sum(axis=0)).astype(np.int64)
-    return sums

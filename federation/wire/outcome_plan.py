@@ -40,6 +40,9 @@ Json = dict[str, object]
 FEWEST_PEERS, MOST_PEERS = 3, 1000
 MOST_VARIABLES, MOST_LEVELS, MOST_COVARIATES, MOST_ANALYSES = 60, 20, 40, 12
 MOST_TIMES = 1_200
+MOST_COLUMNS = 100
+"""Of one fit, a level each: its square is what a hospital computes and holds for each time."""
+MOST_PRODUCTS = 2_000_000
 MOST_CELLS = 2_000_000
 """Whole numbers of one site in one sum; a reply carries sixteen bytes of each."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
@@ -255,6 +258,10 @@ def _check_analysis(plan: OutcomePlan, one: Analysis) -> None:
             is_word = isinstance(plan.variable(outcome), Category)
             _require(not is_word and outcome != treatment, "the outcome is a number")
     own = covariates_of(one)
+    columns = sum(_columns(plan, covariate) for covariate in own)
+    times = len(plan.clock.times) if isinstance(one, Cox) and plan.clock else 1
+    _require(columns <= MOST_COLUMNS, "a fit has too many columns")
+    _require(times * columns**2 <= MOST_PRODUCTS, "a fit has too many columns for its times")
     for covariate in own:
         name = covariate.removesuffix(SQUARED)
         if covariate != name:
@@ -262,6 +269,11 @@ def _check_analysis(plan: OutcomePlan, one: Analysis) -> None:
             _require(isinstance(plan.variable(name), Numeric), "only numbers are squared")
     explained = {getattr(one, "outcome", None), getattr(one, "treatment", None)}
     _require(not explained & set(own), "what is explained does not explain itself")
+
+
+def _columns(plan: OutcomePlan, covariate: str) -> int:
+    one = plan.variable(covariate.removesuffix(SQUARED))
+    return len(one.levels) - 1 if isinstance(one, Category) else 1
 
 
 def _require(holds: bool, why: str) -> None:

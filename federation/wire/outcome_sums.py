@@ -21,6 +21,7 @@ import numpy as np
 from federation.domain.outcome_plan import (
     Analysis,
     Baseline,
+    Binary,
     Category,
     Cox,
     Fit,
@@ -33,6 +34,7 @@ from federation.domain.update import TensorSlot, UpdateManifest
 from federation.errors.evaluation import SummaryInvalidError
 from federation.errors.outcomes import CoefficientsRefusedError
 from federation.evaluation.cox import CoxSums
+from federation.evaluation.differencing import SharedGroups
 from federation.evaluation.ipw import MeatSums, WeightedSums
 from federation.evaluation.regression import LogisticSums
 from federation.evaluation.stratified_cox import DesignCounts, StratifiedSums
@@ -47,6 +49,7 @@ from federation.wire.statistics import LIMBS, as_floats, from_floats
 from federation.wording import Text
 
 COUNTS, STEP, WEIGHTED, FILLING = "counts", "step", "weighted", "filling"
+SHARED = "shared"
 FEWEST_BITS = 12
 """Fewer binary digits behind the point would not settle a fit."""
 MOST_BITS = 44
@@ -185,12 +188,48 @@ def terms_of(plan: OutcomePlan, one: Fit) -> Terms:
     return Terms(by_name, one.covariates, has_intercept=not isinstance(one, Cox))
 
 
+def counted_of(plan: OutcomePlan, one: Fit) -> tuple[str, ...]:
+    """Return what is counted of a fit: its columns of 0 and 1, and a weighted binary outcome."""
+    names = tuple(term.name for term in terms_of(plan, one).listed if term.is_count)
+    if isinstance(one, Weighted) and isinstance(plan.variable(one.outcome), Binary):
+        return (*names, one.outcome)
+    return names
+
+
 def groups_of(plan: OutcomePlan, one: Survival) -> tuple[str, ...]:
     """Return the names of a survival analysis' groups."""
-    if one.group is None:
+    return levels_of(plan, one.group)
+
+
+def levels_of(plan: OutcomePlan, name: str | None) -> tuple[str, ...]:
+    """Return the groups that a variable makes; None makes one."""
+    if name is None:
         return (ALL,)
-    variable = plan.variable(one.group)
+    variable = plan.variable(name)
     return variable.levels if isinstance(variable, Category) else ("0", "1")
+
+
+def group_of(one: Analysis) -> str | None:
+    """Return the variable by whose groups something is shown of an analysis, if there is one."""
+    match one:
+        case Survival(group=group):
+            return group
+        case Weighted(treatment=treatment):
+            return treatment
+    return None
+
+
+def grouped_before(plan: OutcomePlan, one: Analysis) -> tuple[str, ...]:
+    """Return the other variables by whose groups analyses before this one show something."""
+    own = group_of(one)
+    before = plan.analyses[: plan.analyses.index(one)] if own is not None else ()
+    found = (group_of(other) for other in before)
+    return tuple(dict.fromkeys(name for name in found if name not in (None, own)))
+
+
+def shared_with(variable: str) -> str:
+    """Return the key of the counts that an analysis' groups share with another variable's."""
+    return f"{SHARED} {variable}"
 
 
 def manifest_of(plan: OutcomePlan) -> UpdateManifest:
@@ -260,6 +299,8 @@ def _blocks(plan: OutcomePlan, number: int, state: State) -> Iterator[Block]:
     for one in plan.analyses:
         if number == 1:
             yield Block((one.name, COUNTS), _counts(plan, one))
+            for other in grouped_before(plan, one):
+                yield Block((one.name, shared_with(other)), _shared(plan, one, other))
         if isinstance(one, Survival):
             continue
         if number <= plan.fitting:
@@ -276,11 +317,15 @@ def _counts(plan: OutcomePlan, one: Analysis) -> SummaryForm[Any]:
         groups, times = groups_of(plan, one), np.array(plan.clock.times)
         none = np.zeros((len(groups), len(times)), dtype=np.int64)
         return _form(SurvivalTable(groups, times, none, none), plan.limits.most_patients)
-    names = tuple(term.name for term in terms_of(plan, one).listed if term.is_count)
-    return _form(
-        DesignCounts(names, np.zeros(len(names), dtype=np.int64), 0, 0, 0),
-        plan.limits.most_patients,
-    )
+    names = counted_of(plan, one)
+    each = np.zeros(len(names), dtype=np.int64)
+    return _form(DesignCounts(names, each, each, 0, 0, 0), plan.limits.most_patients)
+
+
+def _shared(plan: OutcomePlan, one: Analysis, other: str) -> SummaryForm[Any]:
+    rows, columns = levels_of(plan, other), levels_of(plan, group_of(one))
+    none = np.zeros((len(rows), len(columns)), dtype=np.int64)
+    return _form(SharedGroups(rows, columns, none), plan.limits.most_patients)
 
 
 def step_form(plan: OutcomePlan, one: Fit, at: Floats) -> SummaryForm[Any]:

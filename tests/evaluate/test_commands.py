@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from federation.commands import evaluate
+from federation.commands import evaluate, running
 from federation.commands.node import decisions, predictions
 from federation.domain.ids import SiteId
 from federation.errors.base import PlatformError
 from federation.errors.control import CentreNotRunningError
-from federation.errors.evaluating import EvaluationMissingError, EvaluationPlanError
+from federation.errors.evaluating import (
+    EvaluationMissingError,
+    EvaluationPlanError,
+)
+from federation.errors.records import NotItsPlannerError
 from federation.operations.evaluations.plan_file import read_plan
 from tests.evaluate.in_process import Federation
 from tests.evaluate.test_federated import NOW
@@ -46,7 +50,10 @@ def test_a_plan_is_written_run_and_shown(fed: Federation, entry: str, tmp_path: 
     fed.evaluate(study)
     shown = json.loads(typed("show", "eval-1", "--home", home, "--figures", figures, "--json"))
     words = typed("show", "eval-1.1", "--home", home)
-    later = json.loads(typed("enter", "eval-1", "--home", home, "--json"))
+    enter = ("enter", "eval-1", "--home", home, "--json", "--organisation", evaluate.HOUSE)
+    with pytest.raises(NotItsPlannerError):
+        typed(*enter, "--person", "somebody-else")
+    later = json.loads(typed(*enter, "--person", running.actor()))
 
     assert shown["documents"][entry]["schema"] == "trifed.evaluation-report/1"
     drawn = {Path(one).name.removeprefix(f"{entry}.") for one in shown["drawn"]}

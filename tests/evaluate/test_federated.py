@@ -27,6 +27,7 @@ from federation.errors.evaluating import (
     ProtocolChangedError,
 )
 from federation.errors.ledger import GateRefusedError
+from federation.errors.records import NotItsPlannerError
 from federation.evaluation.assessment import assess
 from federation.operations.embedded_registry import Actor, desk
 from federation.operations.evaluations import showing
@@ -185,7 +186,12 @@ def test_results_wait_until_the_plan_is_logged(fed: Federation, entry: str) -> N
 
     head = register.get("evaluation", id)
     register.move("evaluation", id, "E1", APPROVER, reason="as planned", revision=head.revision)
-    found = enter_later(fed.centre, study.id)
+    revision = register.get("evaluation", id).revision
+    for other in (APPROVER, replace(WRITER, person="lin"), replace(WRITER, organisation="x")):
+        with pytest.raises(NotItsPlannerError, match=r"wu \(validation-centre, VAL-E\)"):
+            enter_later(fed.centre, study.id, by=other)
+    assert register.get("evaluation", id).revision == revision
+    found = enter_later(fed.centre, study.id, by=WRITER)
 
     assert found.records[id] == "logged"
     assert register.get("evaluation", id).body["metrics"] != []

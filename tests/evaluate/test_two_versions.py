@@ -85,7 +85,7 @@ def test_two_versions_come_to_what_all_patients_in_one_place_would_give(
         assert len(lines) == sum(
             len(one["explainability"]["statistics"]) for one in documents.values()
         )
-    assert enter_later(fed.centre, study.id).documents[second] == fed_digest(fed, second)
+    assert enter_later(fed.centre, study.id, by=WRITER).documents[second] == fed_digest(fed, second)
     _check_replay(fed)
 
 

@@ -112,6 +112,28 @@ def test_a_protocol_that_contradicts_itself_is_none(study: Any, path: str, value
         plan_from_json(raw)
 
 
+@pytest.mark.parametrize(
+    ("levels", "step", "fits"), [(3, 1.0, True), (20, 1.0, False), (8, 0.02, False)]
+)
+def test_a_fit_of_more_columns_than_a_hospital_can_hold_is_no_protocol(
+    study: Any, levels: int, step: float, fits: bool
+) -> None:
+    """A hundred columns, or fifty at twelve hundred times, would fill its memory."""
+    raw: Any = plan_as_json(study.outcomes)
+    names = [f"place{number}" for number in range(7)]
+    words = [f"level {number}" for number in range(levels)]
+    raw["variables"] += [{"name": one, "kind": "category", "levels": words} for one in names]
+    raw["analyses"][1]["covariates"] += names
+    raw["clock"] |= {"step": step}
+    raw = json.loads(json.dumps(raw))
+
+    if fits:
+        assert plan_from_json(raw)
+        return
+    with pytest.raises(ValueError, match="too many columns"):
+        plan_from_json(raw)
+
+
 def test_a_study_with_an_altered_protocol_has_another_digest(study: Any) -> None:
     raw = study_as_json(study)
     plan: Any = raw["outcomes"]

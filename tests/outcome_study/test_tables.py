@@ -36,6 +36,9 @@ def refused(text: str) -> list[PlatformError]:
         ("3.2", "NaN", "time is no finite number"),
         ("3.2", "inf", "time is no finite number"),
         ("3.2", "3,2", "no CSV"),
+        ("3.2", "1_0", "time is no finite number"),
+        ("3.2", "2026-03-02", "time is no finite number"),
+        ("61", "=61", "age is no finite number"),
         ("3.2", "-3.2", "time is negative"),
         (",1,0,61", ",2,0,61", "event is neither 0 nor 1"),
         ("61", "130", "age is outside its declared bounds"),
@@ -60,6 +63,38 @@ def test_every_problem_is_told_at_once_with_its_lines() -> None:
 
     lines = sorted(str(one.values["lines"]) for one in found)
     assert lines == ["2", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + GOOD.encode(),
+        GOOD.replace("\n", "\r\n").encode(),
+        GOOD.replace("\n", "\n\n").encode() + b",,,,,,,\n",
+        GOOD.replace("secret", "\u5bb6\u5c6c").encode("cp950"),
+        ("\ufeff" + GOOD).encode("utf-16-le"),
+        GOOD.replace("secret", '"two\nlines"').encode(),
+    ],
+    ids=["mark", "crlf", "empty-lines", "big5", "utf-16", "quoted-newline"],
+)
+def test_what_a_clerks_program_writes_is_read(content: bytes) -> None:
+    assert [one.patient for one in read_outcomes(content, PLAN)] == ["S1234567", "S7654321"]
+
+
+def test_ids_beyond_ascii_are_taken_from_unicode_only() -> None:
+    """In another character set than Big5 they would be other ids, unknown to the opt-outs."""
+    text = GOOD.replace("S1234567", "\u7532123")
+
+    assert read_outcomes(text.encode(), PLAN)[0].patient == "\u7532123"
+    with pytest.raises(OutcomeTableError, match="UTF-8"):
+        read_outcomes(text.encode("cp950"), PLAN)
+
+
+def test_lines_are_numbered_as_an_editor_shows_them() -> None:
+    text = GOOD.replace("secret", '"two\nlines"').replace("45.5", "x")
+
+    assert refused(text)[0].values["lines"] == "4"
+    assert refused(GOOD.replace("45.5,M", "45.5"))[0].values["lines"] == "3"
 
 
 @pytest.mark.parametrize("text", ["", HEAD, "a,b\n1,2\n", HEAD.replace("sex", "age") + "1,2\n"])

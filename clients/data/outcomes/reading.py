@@ -9,10 +9,10 @@ import csv
 import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from clients.data.people.lists import is_patient_id, text_of
+from clients.data.people.lists import check_spelling, is_patient_id, text_of
 from federation.domain.outcome_plan import Binary, Category, Numeric, OutcomePlan, Variable
 from federation.errors.base import PlatformError, ProblemsFound
 from federation.errors.data import OptOutListError
@@ -35,6 +35,7 @@ NOT_A_TABLE = Text(
 )
 NO_LINES = Text(en="it has no lines", zh="沒有資料列")
 NO_PATIENT = Text(en="no patient is named", zh="未填病歷號")
+SPELLING = Text(en="patient ids beyond ASCII need UTF-8", zh="含中文等字元的病歷號須以 UTF-8 儲存")
 TWICE = Text(en="a patient has two lines", zh="同一病人有兩列")
 MISSING = Text(en="{column} is missing", zh="{column} 缺漏")
 NOT_A_NUMBER = Text(en="{column} is no finite number", zh="{column} 不是有限數值")
@@ -71,12 +72,14 @@ def read_outcomes(content: bytes, plan: OutcomePlan) -> tuple[ReadLine, ...]:
         If it is no table with the columns of the protocol.
     """
     rows = _rows(content)
-    places = _places([cell.strip().lstrip("\ufeff") for cell in rows[0]], columns_of(plan))
-    body = [(number, row) for number, row in enumerate(rows[1:], start=2) if any(row)]
+    places = _places([cell.lstrip("\ufeff") for cell in rows[0][1]], columns_of(plan))
+    readers = {column: _reader(plan, column) for column in columns_of(plan)}
+    body = rows[1:]
     if not body:
         raise _refused(NO_LINES, [])
+    _check_ids(content, [row[places[PATIENT[0]]] for _, row in body])
     wrong: dict[tuple[str, str], list[int]] = defaultdict(list)
-    lines = [_line(number, row, places, plan, wrong) for number, row in body]
+    lines = [_line(number, row, places, readers, wrong) for number, row in body]
     for number in _doubles(
         [(number, one.patient) for (number, _), one in zip(body, lines, strict=True)]
     ):
@@ -93,26 +96,39 @@ def columns_of(plan: OutcomePlan) -> tuple[str, ...]:
     return (*timed, *(one.name for one in plan.variables))
 
 
-def check_value(plan: OutcomePlan, column: str, value: Value) -> None:
-    """Raise ValueError unless a kept value is what a protocol's column may hold."""
+def check_values(plan: OutcomePlan, column: str, values: Iterable[Value]) -> None:
+    """Raise ValueError unless all kept values are what a protocol's column may hold."""
+    read = _reader(plan, column)
     try:
-        _reader(plan, column)(str(value))
+        for value in values:
+            read(str(value))
     except _Wrong as error:
         raise ValueError(column) from error
 
 
-def _rows(content: bytes) -> list[list[str]]:
+def _rows(content: bytes) -> list[tuple[int, list[str]]]:
+    """Return heading and lines that are not empty, each with the number that it ends on."""
     if len(content) > MOST_BYTES:
         raise _refused(NOT_A_TABLE, [])
     try:
         text = text_of(content)
         cells = csv.reader(io.StringIO(text), strict=True)
-        rows = [[cell.strip() for cell in row] for row in cells]
+        rows = [(cells.line_num, [cell.strip() for cell in row]) for row in cells]
     except (OptOutListError, csv.Error) as error:
         raise _refused(NOT_A_TABLE, []) from error
-    if len(rows) < 2 or any(any(row) and len(row) != len(rows[0]) for row in rows):
-        raise _refused(NOT_A_TABLE, [])
+    rows = [(number, row) for number, row in rows if any(row)]
+    uneven = [number for number, row in rows if len(row) != len(rows[0][1])]
+    if not rows or uneven:
+        raise _refused(NOT_A_TABLE, uneven)
     return rows
+
+
+def _check_ids(content: bytes, patients: Sequence[str]) -> None:
+    """Refuse ids that may be misread: who opted out would not be found under them."""
+    try:
+        check_spelling(content, patients)
+    except OptOutListError as error:
+        raise _refused(SPELLING, []) from error
 
 
 def _places(heading: Sequence[str], columns: Sequence[str]) -> dict[str, int]:
@@ -127,7 +143,8 @@ def _places(heading: Sequence[str], columns: Sequence[str]) -> dict[str, int]:
 
 
 def _line(
-    number: int, row: Sequence[str], places: Mapping[str, int], plan: OutcomePlan,
+    number: int, row: Sequence[str], places: Mapping[str, int],
+    readers: Mapping[str, Callable[[str], Value]],
     wrong: dict[tuple[str, str], list[int]],
 ) -> ReadLine:  # fmt: skip
     """Return one line; what is wrong with it is noted by reason."""
@@ -135,9 +152,9 @@ def _line(
     patient = row[places[PATIENT[0]]]
     if not is_patient_id(patient):
         wrong[NO_PATIENT.en, NO_PATIENT.zh].append(number)
-    for column in columns_of(plan):
+    for column, read in readers.items():
         try:
-            values[column] = _reader(plan, column)(row[places[column]])
+            values[column] = read(row[places[column]])
         except _Wrong as error:
             wrong[error.why.en, error.why.zh].append(number)
     return ReadLine(patient, values)
@@ -160,7 +177,7 @@ def _number(column: str, cell: str) -> float:
     if not cell:
         raise _Wrong(MISSING, column)
     try:
-        value = float(cell)
+        value = math.nan if "_" in cell else float(cell)  # Python takes 1_000 for a number
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

@@ -24,11 +24,13 @@ from federation.domain.outcome_plan import (
 )
 from federation.domain.study import Study
 from federation.errors.base import PlatformError
+from federation.errors.evaluation import AllTiedError
+from federation.errors.outcomes import FewInColumnError
+from federation.evaluation.differencing import hidden_groups
 from federation.evaluation.regression import MaximumLikelihood
 from federation.evaluation.stratified_cox import DesignCounts
 from federation.evaluation.suppression import CellRule, Reason, Refusal
 from federation.evaluation.survival import (
-    LogRank,
     SurvivalCurve,
     SurvivalTable,
     kaplan_meier,
@@ -40,7 +42,7 @@ from federation.evaluation.tails import Estimate
 from federation.evaluation.terms import INTERCEPT, Term, middle_of
 from federation.operations.outcomes.fitting import Course, Sums, Way, course_of
 from federation.wire.outcome_plan import plan_as_json
-from federation.wire.outcome_sums import COUNTS, terms_of
+from federation.wire.outcome_sums import COUNTS, group_of, grouped_before, shared_with, terms_of
 from federation.wording import Language
 
 SCHEMA = "trifed.outcomes/1"
@@ -98,6 +100,7 @@ def _analysis(
     plan: OutcomePlan, one: Analysis, course: Course, first: Sums, rule: CellRule
 ) -> Json:
     try:
+        _check_apart(plan, one, first, rule)
         if isinstance(one, Survival):
             return _survival(plan, one, first[one.name, COUNTS], rule)
         way = course.ways[one.name]
@@ -106,6 +109,20 @@ def _analysis(
         return _weighted(plan, one, way) if isinstance(one, Weighted) else _model(plan, one, way)
     except PlatformError as error:
         return {**_empty(plan, one), "refused": refused_json(error)}
+
+
+def _check_apart(plan: OutcomePlan, one: Analysis, first: Sums, rule: CellRule) -> None:
+    """Refuse groups that are those of an earlier analysis but for a few patients.
+
+    Raises
+    ------
+    FewInColumnError
+        If what is shown of both would tell of these few.
+    """
+    for other in grouped_before(plan, one):
+        if first[one.name, shared_with(other)].tells_few_apart(rule):
+            column = f"{group_of(one)} × {other}"
+            raise FewInColumnError(name=one.name, column=column, k=rule.k)
 
 
 def refused_json(error: PlatformError) -> Json:
@@ -133,7 +150,7 @@ def _survival(plan: OutcomePlan, one: Survival, table: SurvivalTable, rule: Cell
         "curves": [_curve(curve) for curve in shown],
         "at_risk": _at_risk(shown, rule),
         "hidden": [_hidden(found) for found in hidden],
-        "log_rank": _log_rank(log_rank(table)) if is_whole else None,
+        "log_rank": _log_rank(table) if is_whole else None,
         "means": [_mean_json(curve, one.horizon, mean) for curve, mean in told],
         "difference": _difference(one, table, told),
     }
@@ -153,18 +170,9 @@ def _curves(table: SurvivalTable, rule: CellRule) -> tuple[list[SurvivalCurve], 
 
 
 def _hidden_groups(table: SurvivalTable, rule: CellRule) -> set[str]:
-    """Return the groups that are too small, with as many others as keep these from being told.
-
-    How many patients there are in all is shown, so one hidden group of few would follow.
-    """
-    sizes = sorted(zip(table.at_risk[:, 0].tolist(), table.groups, strict=True))
-    hidden: set[str] = set()
-    total = 0
-    for size, group in sizes:
-        if rule.is_small(size) or rule.is_small(total):
-            hidden.add(group)
-            total += size
-    return hidden
+    """Return the groups without a curve."""
+    hidden = hidden_groups(table.at_risk[:, 0], rule)
+    return {group for group, is_hidden in zip(table.groups, hidden, strict=True) if is_hidden}
 
 
 def _curve(curve: SurvivalCurve) -> Json:
@@ -225,7 +233,12 @@ def _difference(
     return {"groups": groups, "horizon": one.horizon, **_estimate(gap), "p": gap.p_value()}
 
 
-def _log_rank(found: LogRank) -> Json:
+def _log_rank(table: SurvivalTable) -> Json | None:
+    """Return the test, None where no event tells the groups apart."""
+    try:
+        found = log_rank(table)
+    except AllTiedError:
+        return None
     return {"statistic": found.statistic, "freedom": found.freedom, "p": found.p_value}
 
 
@@ -276,14 +289,22 @@ def _terms(fit: MaximumLikelihood, listed: Sequence[Term]) -> Iterator[Json]:
 
 
 def _weighted(plan: OutcomePlan, one: Weighted, way: Way) -> Json:
-    """Return a weighted effect in the outcome's own units."""
+    """Return a weighted effect in the outcome's own units.
+
+    Raises
+    ------
+    AllTiedError
+        If the outcome is the same for everybody of an arm.
+    """
     assert way.effect is not None and way.weighted is not None  # both sums came
     outcome = plan.variable(one.outcome)
     middle, half = middle_of(outcome) if isinstance(outcome, Numeric) else (0.0, 1.0)
     found = way.effect
     untreated = Estimate(found.untreated.value * half + middle, found.untreated.variance * half**2)
     effect = Estimate(found.effect.value * half, found.effect.variance * half**2)
-    apart = max(0.0, effect.variance - untreated.variance)  # arms share no patient
+    if not 0 < untreated.variance < effect.variance:
+        raise AllTiedError(figure=one.name)
+    apart = effect.variance - untreated.variance  # arms share no patient
     treated = Estimate(untreated.value + effect.value, apart)
     untreated_count, treated_count = (int(count) for count in way.weighted.arms)
     return {

@@ -26,13 +26,14 @@ from federation.domain.outcome_plan import (
     Weighted,
 )
 from federation.errors.base import PlatformError
+from federation.errors.evaluation import SummaryInvalidError
 from federation.errors.outcomes import (
     CoefficientsRefusedError,
     FewInColumnError,
     NotSettledError,
     WeightTooLargeError,
 )
-from federation.evaluation.cox import Ties, fewest_at_risk, newton_terms
+from federation.evaluation.cox import CoxSums, Ties, fewest_at_risk, newton_terms
 from federation.evaluation.ipw import WeightedEffect, WeightedSums, effect, solve
 from federation.evaluation.regression import (
     MaximumLikelihood,
@@ -150,9 +151,15 @@ class Course:
         way = self.ways[one.name]
         if not isinstance(one, Weighted):
             return way.at
-        share = 0.0 if way.counts is None else way.counts.events / max(1, way.counts.cases)
         known = np.zeros(2) if way.coefficients is None else way.coefficients
-        return np.concatenate([way.at, [share], known])
+        return np.concatenate([way.at, [_share(way)], known])
+
+
+def _share(way: Way) -> float:
+    """Return the share of treated; of a fit that stopped before it is known, any that does."""
+    if way.counts is None:
+        return 0.0 if way.error is None else 0.5
+    return way.counts.events / way.counts.cases
 
 
 def start_of(plan: OutcomePlan) -> Course:
@@ -176,7 +183,7 @@ def _taken(plan: OutcomePlan, one: Fit, way: Way, number: int, sums: Sums) -> Wa
     rule = CellRule(plan.smallest_cell)
     try:
         if number == 1:
-            way = replace(way, counts=_counted(one, sums[one.name, COUNTS], rule))
+            way = replace(way, counts=_counted(plan, one, sums[one.name, COUNTS], rule))
         if number <= plan.fitting:
             way = _stepped(one, way, sums[one.name, STEP], plan, rule)
             return way.settled(one.name, plan.limits) if number == plan.fitting else way
@@ -187,30 +194,44 @@ def _taken(plan: OutcomePlan, one: Fit, way: Way, number: int, sums: Sums) -> Wa
     return way
 
 
-def _counted(one: Fit, counts: DesignCounts, rule: CellRule) -> DesignCounts:
+def _counted(plan: OutcomePlan, one: Fit, counts: DesignCounts, rule: CellRule) -> DesignCounts:
     """Return the counts of a model if none of its groups is too small to be told of.
+
+    A model of columns of 0 and 1 alone is a table in other words, so its cells are looked
+    at too: those of a group with the event, and but for events in time those without.
 
     Raises
     ------
     SumTooSmallError
-        If the sum is over too few sites or cases.
+        If the sum is over too few sites or cases, or over few more than the model has columns.
     FewInColumnError
-        If a level, an arm, or those with or without the outcome are too few.
+        If a level, an arm, or those of it with or without the outcome are too few.
     """
-    rule.check_sum(sites=counts.sites, smallest=counts.cases)
+    spare = counts.cases - len(terms_of(plan, one).names)
+    rule.check_sum(sites=counts.sites, smallest=spare)
     groups = dict(zip(counts.names, counts.ones.tolist(), strict=True))
+    inside = dict(zip(counts.names, counts.ones_with.tolist(), strict=True))
     explained = _explained(one)
     few = {
-        explained: min(counts.events, counts.cases - counts.events)
-        if explained != EVENTS
-        else counts.events,
-        **{name: min(count, counts.cases - count) for name, count in groups.items()},
-        **_references(groups, counts.cases),
+        explained: counts.events,
+        **_smaller(groups, counts.cases),
+        **{f"{name} × {explained}": cell for name, cell in _smaller(inside, counts.events).items()},
     }
+    if not isinstance(one, Cox):
+        without = {name: groups[name] - inside[name] for name in groups}
+        rest = counts.cases - counts.events
+        few[f"{explained}=0"] = rest
+        few |= {f"{name} × {explained}=0": cell for name, cell in _smaller(without, rest).items()}
     for column, count in few.items():
         if count < rule.k:
             raise FewInColumnError(name=one.name, column=column, k=rule.k)
     return counts
+
+
+def _smaller(groups: Mapping[str, int], cases: int) -> dict[str, int]:
+    """Return the smaller of each column's two groups, and those of the levels' references."""
+    both = {name: min(count, cases - count) for name, count in groups.items()}
+    return {**both, **_references(groups, cases)}
 
 
 EVENTS = "event"
@@ -249,6 +270,8 @@ def _stepped(one: Fit, way: Way, sums: Any, plan: OutcomePlan, rule: CellRule) -
         If the step leads beyond the declared bound or scale, or is too long.
     """
     is_shared = isinstance(one, Cox) and one.baseline is Baseline.SHARED
+    if is_shared:
+        _check_at_times(sums, plan)
     smallest = fewest_at_risk(sums) if is_shared else sums.cases
     rule.check_sum(sites=sums.sites, smallest=smallest)
     terms = _newton(one, sums)
@@ -260,6 +283,20 @@ def _stepped(one: Fit, way: Way, sums: Any, plan: OutcomePlan, rule: CellRule) -
     first = at - way.at if way.first is None else way.first
     rounds = way.rounds + 1
     return replace(way, at=at, step=at - way.at, first=first, rounds=rounds, terms=terms)
+
+
+def _check_at_times(sums: CoxSums, plan: OutcomePlan) -> None:
+    """Refuse counts that no hospitals of the protocol could have, before anything goes by them.
+
+    Raises
+    ------
+    SummaryInvalidError
+        If more have the event at a time than are at risk, or more than there can be.
+    """
+    most = plan.limits.most_patients * max(sums.sites, len(plan.peers))
+    if (sums.events > sums.at_risk).any() or int(sums.events.sum()) > most:
+        expected = "no more events than patients"
+        raise SummaryInvalidError(field="events", actual="too many", expected=expected)
 
 
 def _newton(one: Fit, sums: Any) -> NewtonTerms:

@@ -5,7 +5,6 @@ what is wrong. The protocol's digest covers every value, so a plan that was edit
 it was submitted is another one.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Any
 
 from federation.domain.ids import Sha256, SiteId, StudyId
 from federation.domain.study import Purpose, Study, no_training
+from federation.domain.toml_text import parse_toml
 from federation.errors.base import PlatformError
 from federation.errors.outcomes import OutcomePlanError
 from federation.recipes.catalogue import OUTCOME_TABLE, recipe
@@ -71,8 +71,8 @@ def parse_plan(content: bytes) -> Study:
     if len(content) > LARGEST_BYTES:
         raise OutcomePlanError(why=_UNREADABLE)
     try:
-        raw = tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        raw = parse_toml(content)
+    except ValueError as error:
         raise OutcomePlanError(why=_NOT_TOML) from error
     try:
         return _study(raw)

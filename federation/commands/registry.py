@@ -69,8 +69,9 @@ def show(entry: str, home: Home, json_: Json = False) -> None:
     """Show an entry; exit 0 only when its evidence holds."""
     from rich.console import Console
 
-    from federation.operations.registry import show_entry
+    from federation.operations.registry import show_entry, state_of
     from registry.models.pages import show_page
+    from registry.pages.states import status_of
 
     found = show_entry(home, entry)
     if found.failure is not None:
@@ -78,7 +79,9 @@ def show(entry: str, home: Home, json_: Json = False) -> None:
     if json_:
         emit(found.shown.record)
         return
-    Console().print(show_page(found, settings.language()))
+    state = state_of(home, entry)
+    now = status_of(state) if state is not None else None
+    Console().print(show_page(found, settings.language(), now=now))
 
 
 @app.command(help=t(EXPORT))

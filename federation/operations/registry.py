@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from federation.coordinator.home import CentreHome
+from federation.errors.moves import RecordNotFoundError
 from federation.evidence.bundle import BundleReport
 from federation.evidence.bundle import verify_bundle as report_on
 from federation.evidence.inclusion import CheckedEntry, check_entry
@@ -58,6 +59,19 @@ def show_entry(where: Where, entry: str, *, centre_key: Path | None = None) -> C
     """
     shown = _with_client(where, lambda client: client.show(entry))
     return check_entry(shown, key=_key(where, centre_key))
+
+
+def state_of(where: Where, entry: str) -> str | None:
+    """Return in which state a version is now; None if a home's register does not say.
+
+    An entry is signed once, as a draft; what became of it since is in its records.
+    """
+    if not isinstance(where, Path):
+        return None
+    try:
+        return embedded_registry.desk(CentreHome.open(where)).get("model-version", entry).state
+    except RecordNotFoundError:
+        return None
 
 
 def export_bundle(home: Path, entry: str, path: Path, *, with_model: bool = False) -> Path:

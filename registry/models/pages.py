@@ -21,6 +21,7 @@ from federation.evidence.model_version import (
     Record,
 )
 from federation.wording import Language, Text
+from registry.pages.states import Status
 
 _EMPTY = Text(en="Nothing is registered yet.", zh="目前沒有任何登錄。")
 _ENTRY = Text(en="Entry", zh="登錄編號")
@@ -37,9 +38,10 @@ _TESTED = Text(en="Tested on", zh="測試人數")
 _ALL = Text(en="all, within site", zh="全部(院內合併)")
 _FEW = Text(en="under 10", zh="少於 10")
 _HEAD = Text(
-    en="Candidate model, state {state}. Not released for use on patients.",
-    zh="候選模型,狀態:{state}。尚未核准用於病人。",
+    en="Signed as a {state}. What follows is evidence, no release for use on patients.",
+    zh="簽署時的狀態:{state}。以下為證據,並非核准用於病人。",
 )
+_NOW = Text(en="In the register now: {name}. {meaning}", zh="登錄系統目前的狀態:{name}。{meaning}")
 _MADE = Text(
     en="Study {study}, recipe {recipe} {version}; {done} of {asked} rounds at {sites} sites.",
     zh="研究 {study},配方 {recipe} {version};{sites} 家院所完成 {done}/{asked} 回合。",
@@ -85,8 +87,13 @@ def list_page(items: Sequence[Mapping[str, object]], language: Language) -> Rend
     return table
 
 
-def show_page(entry: CheckedEntry, language: Language) -> RenderableType:
-    """Return one entry: what it is, who took part, how good, how private, how certain."""
+def show_page(
+    entry: CheckedEntry, language: Language, *, now: Status | None = None
+) -> RenderableType:
+    """Return one entry: what it is, who took part, how good, how private, how certain.
+
+    `now` is how the version stands in the register, where that is known.
+    """
     if entry.failure is not None:
         failure = entry.failure
         return Styled(
@@ -97,7 +104,7 @@ def show_page(entry: CheckedEntry, language: Language) -> RenderableType:
     except RecordInvalidError as error:
         return Styled(_BROKEN.say(language, code=error.code, what=error.say(language)), "bold red")
     return Group(
-        *_heading(record, entry, language),
+        *_heading(record, entry, now, language),
         _sites_table(record, language),
         *_privacy_lines(record, language),
         *_refusals(record, language),
@@ -106,7 +113,9 @@ def show_page(entry: CheckedEntry, language: Language) -> RenderableType:
     )
 
 
-def _heading(record: Record, entry: CheckedEntry, language: Language) -> list[Styled]:
+def _heading(
+    record: Record, entry: CheckedEntry, now: Status | None, language: Language
+) -> list[Styled]:
     lines = [
         Styled(f"{record.study.title}  {record.entry}", "bold"),
         Styled(_HEAD.say(language, state=_state(record.state, language))),
@@ -122,6 +131,9 @@ def _heading(record: Record, entry: CheckedEntry, language: Language) -> list[St
             )
         ),
     ]
+    if now is not None:
+        said = _NOW.say(language, name=now.name, meaning=now.meaning)
+        lines.insert(1, Styled(said))
     if record.supersedes:
         lines.append(Styled(_CORRECTS.say(language, entry=record.supersedes)))
     if entry.shown.superseded_by:

@@ -15,6 +15,7 @@ from federation.wording import Language
 from registry.models.pages import list_page, show_page
 from registry.models.routes import line_of
 from registry.models.service import show
+from registry.pages.states import status_of
 from tests.registry.builders import Centre, candidate, facts
 
 EN, ZH = Language.EN, Language.ZH_HANT_TW
@@ -42,12 +43,21 @@ def entry_of(centre: Centre, key: PublicKey | None, **changes: object) -> Checke
     return check_entry(shown, key=key)
 
 
+def test_the_page_says_how_the_version_stands_now(centre: Centre) -> None:
+    entry = entry_of(centre, centre.signer.public_key)
+    assert "In the register now" not in text_of(show_page(entry, EN))
+    page = text_of(show_page(entry, EN, now=status_of("internal-eval")))
+    assert "In the register now: Internal evaluation." in page
+    assert "not for use on patients" in page
+    assert "目前的狀態:內部評估中" in text_of(show_page(entry, ZH, now=status_of("internal-eval")))
+
+
 def test_the_page_says_what_it_is_who_took_part_and_how_good(centre: Centre) -> None:
     page = text_of(show_page(entry_of(centre, centre.signer.public_key), EN))
     for part in (
         "Pneumonia on chest films",
         "TWAI-2026-00001-4.v0.1.0",
-        "Not released for use on patients",
+        "no release for use on patients",
         "3 of 3 rounds at 3 sites",
         "hualien-3",
         "auroc 0.870 (0.800–0.920)",

@@ -9,7 +9,16 @@ import typer
 from federation import settings
 from federation.commands.acting import Acting, acts
 from federation.commands.homes import AtCentre
-from federation.commands.output import Json, emit, help_text, say, t
+from federation.commands.output import (
+    AtQuorum,
+    Detach,
+    Events,
+    Json,
+    emit,
+    help_text,
+    say,
+    t,
+)
 from federation.wording import Text
 
 if TYPE_CHECKING:
@@ -139,16 +148,9 @@ def run(
     approver_organisation: Annotated[
         str, typer.Option(help=help_text("another house than the writer's", "須異於撰寫人之機構"))
     ] = "validation-board",
-    at_quorum: Annotated[
-        bool,
-        typer.Option(help=help_text("start once the quorum approved", "達最低核准數即開始")),
-    ] = False,
-    detach: Annotated[
-        bool, typer.Option("--detach", help=help_text("do not follow it", "不追蹤進度"))
-    ] = False,
-    events: Annotated[
-        bool, typer.Option("--events", help=help_text("one JSON line per event", "每事件一行 JSON"))
-    ] = False,
+    at_quorum: AtQuorum = False,
+    detach: Detach = False,
+    events: Events = False,
     json_: Json = False,
 ) -> None:
     """Submit and launch an evaluation; exit 0 only when it completed."""

@@ -12,7 +12,16 @@ import typer
 from federation import settings
 from federation.commands.acting import House, Person
 from federation.commands.homes import AtCentre
-from federation.commands.output import Json, emit, help_text, say, t
+from federation.commands.output import (
+    AtQuorum,
+    Detach,
+    Events,
+    Json,
+    emit,
+    help_text,
+    say,
+    t,
+)
 from federation.wording import Text
 
 if TYPE_CHECKING:
@@ -106,16 +115,9 @@ def run(
         typer.Option(help=help_text("who names it in its study", "將結果寫入研究者")),
     ] = None,
     organisation: House = "impact-centre",
-    at_quorum: Annotated[
-        bool,
-        typer.Option(help=help_text("start once the quorum approved", "達最低核准數即開始")),
-    ] = False,
-    detach: Annotated[
-        bool, typer.Option("--detach", help=help_text("do not follow it", "不追蹤進度"))
-    ] = False,
-    events: Annotated[
-        bool, typer.Option("--events", help=help_text("one JSON line per event", "每事件一行 JSON"))
-    ] = False,
+    at_quorum: AtQuorum = False,
+    detach: Detach = False,
+    events: Events = False,
     json_: Json = False,
 ) -> None:
     """Submit and launch an outcome study; exit 0 only when it completed."""

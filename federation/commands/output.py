@@ -26,6 +26,23 @@ def help_text(en: str, zh: str) -> str:
 
 
 Json = Annotated[bool, typer.Option("--json", help=help_text("JSON for machines", "JSON 輸出"))]
+Events = Annotated[
+    bool,
+    typer.Option(
+        "--events",
+        help=help_text("one JSON line per event, for programs", "每個事件一行 JSON,供程式使用"),
+    ),
+]
+Detach = Annotated[bool, typer.Option("--detach", help=help_text("do not follow it", "不追蹤進度"))]
+AtQuorum = Annotated[
+    bool,
+    typer.Option(
+        help=help_text(
+            "start once the quorum approved; else wait for every site",
+            "達到最低核准數即開始;否則等待所有站點",
+        )
+    ),
+]
 
 NEXT = Text(en="What to do: {next_step}", zh="處理方式:{next_step}")
 MORE = Text(en="More: {docs}  (trifed explain {code})", zh="說明:{docs}(trifed explain {code})")

@@ -8,7 +8,16 @@ import typer
 
 from federation.commands import replay
 from federation.commands.homes import AtCentre
-from federation.commands.output import Json, emit, help_text, say, t
+from federation.commands.output import (
+    AtQuorum,
+    Detach,
+    Events,
+    Json,
+    emit,
+    help_text,
+    say,
+    t,
+)
 from federation.wording import Text
 
 if TYPE_CHECKING:
@@ -90,13 +99,6 @@ REFUSED = Text(en="; refused: {listed}", zh=";拒絕:{listed}")
 
 app = typer.Typer(help=t(HELP), no_args_is_help=True)
 Home = AtCentre
-Events = Annotated[
-    bool,
-    typer.Option(
-        "--events",
-        help=help_text("one JSON line per event, for programs", "每個事件一行 JSON,供程式使用"),
-    ),
-]
 Reason = Annotated[str, typer.Option(help=help_text("kept in the audit trail", "記錄於稽核軌跡"))]
 
 
@@ -160,15 +162,7 @@ def launch(
     home: Home,
     json_: Json = False,
     events: Events = False,
-    at_quorum: Annotated[
-        bool,
-        typer.Option(
-            help=help_text(
-                "start once the quorum approved; else wait for every site",
-                "達到最低核准數即開始;否則等待所有站點",
-            )
-        ),
-    ] = False,
+    at_quorum: AtQuorum = False,
     priority: Annotated[
         int,
         typer.Option(min=0, max=9, help=help_text("9 goes first, 5 is usual", "9 最優先,預設 5")),
@@ -181,9 +175,7 @@ def launch(
             )
         ),
     ] = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", help=help_text("do not follow it", "不追蹤進度"))
-    ] = False,
+    detach: Detach = False,
 ) -> None:
     """Put a study into the queue and follow it; exit 0 only when it completed."""
     from federation.commands import running

@@ -60,11 +60,15 @@ class LogisticSums(Sums):
 
     def check_shapes(self) -> None:
         """Raise SummaryInvalidError unless all have the covariates' number."""
-        p = len(self.names)
-        if np.shape(self.gradient) != (p,) or np.shape(self.at) != (p,):
-            raise refuse_shape("gradient", f"{p} numbers")
-        if np.shape(self.information) != (p, p):
-            raise refuse_shape("information", f"{p} rows of {p}")
+        check_step(len(self.names), self.at, self.gradient, self.information)
+
+
+def check_step(covariates: int, at: Floats, gradient: Floats, information: Floats) -> None:
+    """Raise SummaryInvalidError unless a Newton step is of so many covariates."""
+    if np.shape(gradient) != (covariates,) or np.shape(at) != (covariates,):
+        raise refuse_shape("gradient", f"{covariates} numbers")
+    if np.shape(information) != (covariates, covariates):
+        raise refuse_shape("information", f"{covariates} rows of {covariates}")
 
 
 @dataclass(frozen=True, slots=True)

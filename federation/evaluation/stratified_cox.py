@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from federation.evaluation.cox import CoxSums, Ties, newton_terms
+from federation.evaluation.regression import check_step
 from federation.evaluation.sums import AGREED, COUNTED, SUMMED, Counts, Floats, Sums, refuse_shape
 
 
@@ -32,11 +33,7 @@ class StratifiedSums(Sums):
 
     def check_shapes(self) -> None:
         """Raise SummaryInvalidError unless all have the covariates' number."""
-        p = len(self.names)
-        if np.shape(self.gradient) != (p,) or np.shape(self.at) != (p,):
-            raise refuse_shape("gradient", f"{p} numbers")
-        if np.shape(self.information) != (p, p):
-            raise refuse_shape("information", f"{p} rows of {p}")
+        check_step(len(self.names), self.at, self.gradient, self.information)
 
 
 @dataclass(frozen=True, eq=False)

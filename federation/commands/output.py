@@ -44,6 +44,8 @@ AtQuorum = Annotated[
     ),
 ]
 
+LARGEST_FILE = 512 * 2**20
+
 NEXT = Text(en="What to do: {next_step}", zh="處理方式:{next_step}")
 MORE = Text(en="More: {docs}  (trifed explain {code})", zh="說明:{docs}(trifed explain {code})")
 
@@ -81,13 +83,18 @@ def read_file(path: Path) -> bytes:
     Raises
     ------
     FileMissingError
-        If it cannot be read.
+        If it cannot be read, or has more than 512 MiB; what reads the bytes has limits of
+        its own, below that.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise FileMissingError(file=path.name, why=why) from error
+    if len(content) > LARGEST_FILE:
+        raise FileMissingError(file=path.name, why="more than 512 MiB")
+    return content
 
 
 def plain(value: Any) -> Any:

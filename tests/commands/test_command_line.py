@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from federation.commands import output
 from federation.commands.main import run
 from federation.commands.pages import page_of
 from federation.errors import all_errors
@@ -125,6 +126,14 @@ def test_a_study_file_with_several_faults_lists_all_of_them(
     assert said["code"] == "TF100"
     assert len(said["problems"]) >= 2
     assert all("line" in problem["what"].lower() for problem in said["problems"])
+
+
+def test_a_file_without_end_is_refused_not_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "LARGEST_FILE", 2**16)
+    assert run(["node", "policy", "check", "/dev/zero"]) == 1
+    assert "more than 512 MiB" in capsys.readouterr().err
 
 
 def test_launching_without_a_running_centre_says_so(

@@ -128,12 +128,13 @@ class OutcomeStudy:
 
     def _sum(self, one: OneAnswer, standing: Standing, step: OutcomeStep, asked: "_Asked") -> Reply:
         rows, layout = self._rows(standing), asked.layout
-        columns = columns_for(rows, asked.plan)
+        columns, digests = columns_for(rows, asked.plan), self._digests(rows)
         row = layout.row(summaries_of(asked.plan, asked.number, asked.state, columns))
 
         def mask(numbers: Numbers) -> Masked:
             masked = self._masked(numbers, one, standing, step, layout)
-            self._remember(one, standing, asked.number, rows)
+            if self._remember(one, standing, asked.number, rows):
+                self.note(digests["dataset_digest"])
             return masked
 
         departure = SumDeparture(
@@ -143,7 +144,7 @@ class OutcomeStudy:
             round=one.task.round,
             site=self._site,
             model_digest=one.model_digest,
-            digests=self._digests(rows),
+            digests=digests,
             row=row,
             sites=len(one.task.keys),
             fewest=standing.policy.fewest_sites_secret,
@@ -175,12 +176,12 @@ class OutcomeStudy:
 
     def _remember(
         self, one: OneAnswer, standing: Standing, number: int, rows: Sequence[OutcomeRow]
-    ) -> None:
+    ) -> bool:
+        """Keep of whom and at what a sum was asked; return whether it is the study's first."""
         kept = KeptStudy.of(self.home, standing.study)
         is_first = kept.patients() is None
         kept.remember(number, one.task.model, rows)
-        if is_first:
-            self.note(self._digests(rows)["dataset_digest"])
+        return is_first
 
     # -- parts -----------------------------------------------------------------------------
 

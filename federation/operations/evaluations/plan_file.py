@@ -6,72 +6,42 @@ it was submitted is another one.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
 from federation.domain.ids import Sha256, SiteId, StudyId
 from federation.domain.study import Purpose, Study, no_training
-from federation.domain.toml_text import parse_toml
 from federation.errors.base import PlatformError
 from federation.errors.evaluating import EvaluationPlanError
-from federation.storage import write_new
+from federation.operations import plan_files
+from federation.operations.plan_files import toml_value
 from federation.wire.evaluation_plan import plan_as_json, plan_from_json
-from federation.wire.study import digest_of_study, study_as_json, study_from_json
 from federation.wording import Text
 
-LARGEST_BYTES = 2**18
-
-_UNREADABLE = Text(en="the file cannot be read", zh="無法讀取檔案")
-_NOT_TOML = Text(en="the file is not TOML", zh="檔案不是 TOML 格式")
 _NOT_A_PLAN = Text(
     en="a field is missing, unknown or out of range", zh="有欄位缺漏、未知或超出範圍"
 )
-_OVER = Text(en="its last day has passed", zh="截止日已過")
-_THERE = Text(en="there is a file of that name", zh="已有同名檔案")
 
 
 def write_plan(path: Path, study: Study) -> None:
-    """Write a plan; a file that is there stays as it is.
-
-    Raises
-    ------
-    EvaluationPlanError
-        If there is one already.
-    DiskFullError, OSError
-        If it cannot be written.
-    """
-    try:
-        write_new(path, plan_text(study).encode(), mode=0o644)
-    except FileExistsError as error:
-        raise EvaluationPlanError(why=_THERE) from error
+    """Write a plan; raises `EvaluationPlanError` if there is a file, and as `write_file`."""
+    plan_files.write_file(path, plan_text(study), _refuse)
 
 
 def read_plan(path: Path, *, now: datetime) -> Study:
     """Return the study in a plan; raises `EvaluationPlanError` if it is not one."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
-    except OSError as error:
-        raise EvaluationPlanError(why=_UNREADABLE) from error
-    return parse_plan(content, now=now)
+    return parse_plan(plan_files.read_file(path, _refuse), now=now)
 
 
 def parse_plan(content: bytes, *, now: datetime) -> Study:
     """Return the study in the bytes of a plan; raises as `read_plan`."""
-    if len(content) > LARGEST_BYTES:
-        raise EvaluationPlanError(why=_UNREADABLE)
-    try:
-        raw = parse_toml(content)
-    except ValueError as error:
-        raise EvaluationPlanError(why=_NOT_TOML) from error
+    raw = plan_files.tables_of(content, _refuse)
     try:
         study = _study(raw)
     except (KeyError, TypeError, ValueError, AttributeError, PlatformError) as error:
         raise EvaluationPlanError(why=_NOT_A_PLAN) from error
-    if datetime.fromisoformat(study.expires) <= now:
-        raise EvaluationPlanError(why=_OVER)
+    plan_files.check_open(study, _refuse, now=now)
     return study
 
 
@@ -81,19 +51,20 @@ def plan_text(study: Study) -> str:
     plan = plan_as_json(study.evaluation)
     tables = {name: plan.pop(name) for name in ("versions", "slices", "peers")}
     head = _TEMPLATE.format(
-        id=_quoted(study.id), title=_quoted(study.title), purpose=_quoted(study.purpose.value),
-        recipe=_quoted(study.recipe), digest=_quoted(study.recipe_digest),
-        cohort=_quoted(study.cohort), expires=study.expires, seed=study.seed,
-        names=_value([str(site) for site in study.sites]), quorum=study.quorum,
+        id=toml_value(study.id), title=toml_value(study.title),
+        purpose=toml_value(study.purpose.value),
+        recipe=toml_value(study.recipe), digest=toml_value(study.recipe_digest),
+        cohort=toml_value(study.cohort), expires=study.expires, seed=study.seed,
+        names=toml_value([str(site) for site in study.sites]), quorum=study.quorum,
     )  # fmt: skip
     lines = [head, "[evaluation]"]
     for name, value in plan.items():
-        lines += [f"# {_WORDS[name]}" if name in _WORDS else "", f"{name} = {_value(value)}"]
+        lines += [f"# {_WORDS[name]}" if name in _WORDS else "", f"{name} = {toml_value(value)}"]
     lines += _tables("versions", tables["versions"], _WORDS["versions"])
     lines += _tables("slices", tables["slices"], _WORDS["slices"])
     lines += ["", f"# {_WORDS['peers']}", "[evaluation.peers]"]
     peers: Any = tables["peers"]
-    lines += [f"{site} = {_quoted(key)}" for site, key in peers.items()]
+    lines += [f"{site} = {toml_value(key)}" for site, key in peers.items()]
     return "\n".join(line for line in lines if line is not None).replace("\n\n\n", "\n\n") + "\n"
 
 
@@ -122,7 +93,11 @@ def _study(raw: Mapping[str, Any]) -> Study:
         digest=Sha256.of(b""),
         evaluation=plan,
     )
-    return study_from_json(study_as_json(replace(study, digest=digest_of_study(study))))
+    return plan_files.checked(study)
+
+
+def _refuse(why: Text) -> EvaluationPlanError:
+    return EvaluationPlanError(why=why)
 
 
 def _expires(value: object) -> str:
@@ -138,21 +113,8 @@ def _tables(name: str, listed: object, words: str) -> list[str]:
     assert isinstance(listed, list)
     found = ["", f"# {words}"]
     for one in listed:
-        found += [f"[[evaluation.{name}]]", *(f"{key} = {_value(one[key])}" for key in one), ""]
+        found += [f"[[evaluation.{name}]]", *(f"{key} = {toml_value(one[key])}" for key in one), ""]
     return found[:-1] if listed else [f"# {words}", f"# [[evaluation.{name}]]"]
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(_value(one) for one in value)}]"
-    if isinstance(value, dict):
-        return f"{{ {', '.join(f'{name} = {_value(one)}' for name, one in value.items())} }}"
-    return _quoted(value) if isinstance(value, str) else str(value)
-
-
-def _quoted(value: str) -> str:
-    """Return a printable line as a TOML string."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 _FIELDS = {"id", "title", "purpose", "recipe", "recipe_digest", "cohort", "expires", "seed"}

@@ -6,74 +6,45 @@ it was submitted is another one.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from federation.domain.ids import Sha256, SiteId, StudyId
 from federation.domain.study import Purpose, Study, no_training
-from federation.domain.toml_text import parse_toml
 from federation.errors.base import PlatformError
 from federation.errors.outcomes import OutcomePlanError
+from federation.operations import plan_files
+from federation.operations.plan_files import toml_value
 from federation.recipes.catalogue import OUTCOME_TABLE, recipe
-from federation.storage import write_new
 from federation.wire.outcome_plan import plan_as_json, plan_from_json
-from federation.wire.study import digest_of_study, study_as_json, study_from_json
 from federation.wording import Text
 
-LARGEST_BYTES = 2**18
 _FIELDS = {"id", "title", "purpose", "table", "expires"}
 _TABLES = {"study", "sites", "limits", "clock", "variables", "analyses", "peers"}
 
-_UNREADABLE = Text(en="the file cannot be read", zh="無法讀取檔案")
-_NOT_TOML = Text(en="the file is not TOML", zh="檔案不是 TOML 格式")
 _WRONG = Text(en="{problem}", zh="{problem}")
 _NOT_A_PLAN = Text(
     en="a field is missing, unknown or out of range ({problem})",
     zh="有欄位缺漏、未知或超出範圍({problem})",
 )
-_OVER = Text(en="its last day has passed", zh="截止日已過")
-_THERE = Text(en="there is a file of that name", zh="已有同名檔案")
 
 
 def write_plan(path: Path, study: Study) -> None:
-    """Write a plan; a file that is there stays as it is.
-
-    Raises
-    ------
-    OutcomePlanError
-        If there is one already.
-    DiskFullError, OSError
-        If it cannot be written.
-    """
-    try:
-        write_new(path, plan_text(study).encode(), mode=0o644)
-    except FileExistsError as error:
-        raise OutcomePlanError(why=_THERE) from error
+    """Write a plan; raises `OutcomePlanError` if there is a file, and as `write_file`."""
+    plan_files.write_file(path, plan_text(study), _refuse)
 
 
 def read_plan(path: Path, *, now: datetime) -> Study:
     """Return the study in a plan; raises `OutcomePlanError` if it is not one."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
-    except OSError as error:
-        raise OutcomePlanError(why=_UNREADABLE) from error
-    study = parse_plan(content)
-    if datetime.fromisoformat(study.expires) <= now:
-        raise OutcomePlanError(why=_OVER)
+    study = parse_plan(plan_files.read_file(path, _refuse))
+    plan_files.check_open(study, _refuse, now=now)
     return study
 
 
 def parse_plan(content: bytes) -> Study:
     """Return the study in the bytes of a plan; raises as `read_plan`."""
-    if len(content) > LARGEST_BYTES:
-        raise OutcomePlanError(why=_UNREADABLE)
-    try:
-        raw = parse_toml(content)
-    except ValueError as error:
-        raise OutcomePlanError(why=_NOT_TOML) from error
+    raw = plan_files.tables_of(content, _refuse)
     try:
         return _study(raw)
     except PlatformError as error:
@@ -88,13 +59,13 @@ def plan_text(study: Study) -> str:
     plan: dict[str, Any] = plan_as_json(study.outcomes)
     clock, impact = plan["clock"], plan["impact_study"]
     head = _HEAD.format(
-        id=_value(study.id),
-        title=_value(study.title),
-        purpose=_value(study.purpose.value),
-        table=_value(study.cohort),
+        id=toml_value(study.id),
+        title=toml_value(study.title),
+        purpose=toml_value(study.purpose.value),
+        table=toml_value(study.cohort),
         expires=study.expires,
         quorum=study.quorum,
-        impact=f"impact_study = {_value(impact)}" if impact else '# impact_study = "ID"',
+        impact=f"impact_study = {toml_value(impact)}" if impact else '# impact_study = "ID"',
     )
     parts = [
         head,
@@ -139,7 +110,11 @@ def _study(raw: Mapping[str, Any]) -> Study:
         digest=Sha256.of(b""),
         outcomes=plan,
     )
-    return study_from_json(study_as_json(replace(study, digest=digest_of_study(study))))
+    return plan_files.checked(study)
+
+
+def _refuse(why: Text) -> OutcomePlanError:
+    return OutcomePlanError(why=why)
 
 
 def _analysis(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,24 +135,16 @@ def _said(problem: str) -> Text:
 
 
 def _section(name: str, values: Mapping[str, Any], words: str) -> str:
-    lines = [f"{key} = {_value(one)}" for key, one in values.items()]
+    lines = [f"{key} = {toml_value(one)}" for key, one in values.items()]
     return "\n".join([f"# {words}", f"[{name}]", *lines, ""])
 
 
 def _listed(name: str, values: Sequence[Mapping[str, Any]], words: str) -> str:
     lines = [f"# {words}"]
     for one in values:
-        said = (f"{key} = {_value(value)}" for key, value in one.items() if value is not None)
+        said = (f"{key} = {toml_value(value)}" for key, value in one.items() if value is not None)
         lines += [f"[[{name}]]", *said, ""]
     return "\n".join(lines)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(_value(one) for one in value)}]"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return str(value)
 
 
 _LIMITS = (
